@@ -1,0 +1,469 @@
+"""Table contracts: the one place that says what a rung hands on.
+
+Each contract names its columns with their Arrow type, unit, allowed values and meaning. A table is checked against its
+contract both when it is written and when it is read. What a stage computes for itself alone does not belong here.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.storage.atomic import replacing
+
+DENSITIES = ("A", "B", "C", "D")
+"""BI-RADS 5th edition breast composition categories a to d, in order."""
+
+LATERALITIES = ("L", "R")
+VIEWS = ("CC", "MLO")
+"""The two standard screening views; other views are kept out of level B's pictures with a reason."""
+
+SPLITS = ("train", "validation", "test")
+
+
+class ContractError(ValueError):
+    """A table does not keep its contract. The message names columns and rules, never values."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, Arrow type, meaning, and the values it may hold.
+
+    ``allowed`` lists the only values permitted (None is ruled by ``nullable`` alone); ``at_least``/``at_most`` bound
+    numbers, in ``unit``.
+    """
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    unit: str = ""
+    allowed: tuple[Any, ...] = ()
+    nullable: bool = False
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def field(self) -> pa.Field:
+        """The Arrow field, with the meaning, the unit and the allowed values as metadata."""
+        notes = {"meaning": self.meaning, "unit": self.unit, "allowed": "|".join(map(str, self.allowed))}
+        return pa.field(self.name, self.type, self.nullable, {k: v for k, v in notes.items() if v})
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table contract: columns in order, and the columns that together identify a row."""
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The declared Arrow schema."""
+        return pa.schema([c.field for c in self.columns], {"table": self.name, "meaning": self.meaning})
+
+    def build(self, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+        """Build a checked table from rows, sorted by the key; columns that a row lacks are null.
+
+        Raises ContractError where a row holds a column that the contract does not name, or breaks a rule.
+        """
+        rows = list(rows)
+        known = {c.name for c in self.columns}
+        strange = sorted({name for row in rows for name in row} - known)
+        if strange:
+            raise ContractError(f"{self.name}: unknown columns {strange}")
+        try:
+            table = pa.Table.from_pylist([{n: r.get(n) for n in known} for r in rows], schema=self.schema)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+            raise ContractError(f"{self.name}: a value does not fit its column's type") from _without_values(error)
+        return self.check(table.sort_by([(k, "ascending") for k in self.key]))
+
+    def check(self, table: pa.Table) -> pa.Table:
+        """Return the table, cast to the declared schema; raise ContractError where it breaks the contract."""
+        missing = [c.name for c in self.columns if c.name not in table.column_names]
+        if missing:
+            raise ContractError(f"{self.name}: columns missing {missing}")
+        try:
+            table = table.select([c.name for c in self.columns]).cast(self.schema)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+            raise ContractError(f"{self.name}: a column does not have its declared type") from _without_values(error)
+        self._check_values(table)
+        return table
+
+    def _check_values(self, table: pa.Table) -> None:
+        import pandera.errors
+
+        simple = [c.name for c in self.columns if not pa.types.is_nested(c.type)]
+        for column in self.columns:
+            if not column.nullable and table.column(column.name).null_count:
+                raise ContractError(f"{self.name}: column {column.name} holds nulls")
+        frame = table.select(simple).to_pandas(types_mapper=_NULLABLE.get)
+        try:
+            self._pandera.validate(frame, lazy=True)
+        except pandera.errors.SchemaErrors as errors:
+            cases = errors.failure_cases[["column", "check"]].astype(str).drop_duplicates()
+            broken = sorted(set(cases.itertuples(index=False, name=None)))
+            raise ContractError(f"{self.name}: broken rules {broken}") from None
+
+    @cached_property
+    def _pandera(self) -> Any:
+        import pandera.pandas as pandera
+
+        columns = {}
+        for c in self.columns:
+            checks = []
+            if pa.types.is_nested(c.type):
+                continue
+            if c.allowed:
+                checks.append(pandera.Check.isin(c.allowed))
+            if c.at_least is not None:
+                checks.append(pandera.Check.ge(c.at_least))
+            if c.at_most is not None:
+                checks.append(pandera.Check.le(c.at_most))
+            columns[c.name] = pandera.Column(None, checks, nullable=c.nullable)
+        return pandera.DataFrameSchema(columns, unique=list(self.key))
+
+    def frame(self, table: pa.Table) -> pd.DataFrame:
+        """The table as a pandas frame with nullable types (integers stay integers)."""
+        return table.to_pandas(types_mapper=_NULLABLE.get)
+
+
+_NULLABLE: dict[pa.DataType, Any] = {
+    pa.int8(): pd.Int8Dtype(),
+    pa.int16(): pd.Int16Dtype(),
+    pa.int32(): pd.Int32Dtype(),
+    pa.int64(): pd.Int64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+    pa.string(): pd.StringDtype(),
+    pa.float64(): pd.Float64Dtype(),
+}
+
+
+def _without_values(error: Exception) -> Exception:
+    """An exception of the same kind that does not repeat the offending value, which may identify a patient."""
+    return type(error)("value withheld")
+
+
+def write_table(path: Path, contract: Table, table: pa.Table) -> None:
+    """Write a checked table as Parquet, atomically; the same table gives the same bytes."""
+    table = contract.check(table)
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", store_schema=True)
+
+
+def read_table(path: Path, contract: Table) -> pa.Table:
+    """Read a Parquet table and check it against its contract."""
+    return contract.check(pq.ParquetFile(path).read())
+
+
+def _text(name: str, meaning: str, nullable: bool = False, allowed: tuple[str, ...] = ()) -> Column:
+    return Column(name, pa.string(), meaning, allowed=allowed, nullable=nullable)
+
+
+def _count(name: str, meaning: str, unit: str = "", nullable: bool = False) -> Column:
+    return Column(name, pa.int64(), meaning, unit=unit, nullable=nullable, at_least=0)
+
+
+def _number(name: str, meaning: str, unit: str = "", **bounds: Any) -> Column:
+    return Column(name, pa.float64(), meaning, unit=unit, **bounds)
+
+
+INVENTORY = Table(
+    "level_d.inventory",
+    "One row per file found in a delivery, members of archives among them. Restricted: holds identifiers.",
+    (
+        _text("file_id", "keyed id of the file within its delivery (F-…)"),
+        _text("location", "where to open it: inbox:<percent-encoded path below the delivery> or unpacked:<file_id>"),
+        _text("container", "file_id of the archive that it came from", nullable=True),
+        _count("size", "size", "bytes"),
+        _text("sha256", "SHA-256 of its bytes; empty where it could not be read"),
+        _text(
+            "kind",
+            "what it is, by content",
+            allowed=("dicom", "dicomdir", "archive", "reports", "labels", "other"),
+        ),
+        _text("status", "what became of it", allowed=("accepted", "duplicate", "quarantined")),
+        _text("reason", "why it was quarantined: a short code such as truncated, not_dicom", nullable=True),
+        _text("duplicate_of", "file_id of the first file with the same content or SOP Instance UID", nullable=True),
+        _text("transfer_syntax_uid", "(0002,0010), or what was recognized", nullable=True),
+        _text("sop_class_uid", "(0008,0016)", nullable=True),
+        _text("sop_instance_uid", "(0008,0018)", nullable=True),
+        _text("study_instance_uid", "(0020,000D)", nullable=True),
+        _text("series_instance_uid", "(0020,000E)", nullable=True),
+        _text("accession_number", "(0008,0050)", nullable=True),
+        _text("patient_id", "(0010,0020)", nullable=True),
+        _text("modality", "(0008,0060)", nullable=True),
+    ),
+    ("file_id",),
+)
+
+OBJECTS = Table(
+    "level_c.objects",
+    "One row per accepted DICOM object of a delivery: written de-identified, or refused with a reason.",
+    (
+        _text("file_id", "keyed id of the source file"),
+        _text("status", "what became of it", allowed=("written", "refused")),
+        _text("reason", "why it was refused: a short code", nullable=True),
+        _text("path", "file below the publication's folder", nullable=True),
+        _text("sha256", "SHA-256 of the written file", nullable=True),
+        _count("size", "size of the written file", "bytes", nullable=True),
+        _text("patient", "patient pseudonym (P-…)", nullable=True),
+        _text("accession", "pseudonym of the accession number (A-…), joins reports and labels", nullable=True),
+        _text("study_instance_uid", "new (0020,000D)", nullable=True),
+        _text("series_instance_uid", "new (0020,000E)", nullable=True),
+        _text("sop_instance_uid", "new (0008,0018)", nullable=True),
+        _text("sop_class_uid", "(0008,0016)", nullable=True),
+        _text("modality", "(0008,0060)", nullable=True),
+        _text("manufacturer", "(0008,0070)", nullable=True),
+        _text("model", "(0008,1090)", nullable=True),
+        _count("text_boxes", "burned-in text boxes blanked", nullable=True),
+        _text("text_box_list", "JSON list of the boxes [frame, top, left, bottom, right] in pixels", nullable=True),
+        _text("actions", "JSON object: action code (X, Z, D, U, C, …) to the count of elements", nullable=True),
+        _text("actions_by_tag", "JSON object: tag (ggggeeee) to action code and count", nullable=True),
+    ),
+    ("file_id",),
+)
+
+REPORTS = Table(
+    "level_c.reports",
+    "De-identified report texts of a delivery.",
+    (
+        _text("report_id", "keyed id of the row (R-…)"),
+        _text("file_id", "keyed id of the source file"),
+        _text("status", "what became of it", allowed=("written", "refused")),
+        _text("reason", "why it was refused: a short code", nullable=True),
+        _text("accession", "pseudonym of the accession number (A-…)", nullable=True),
+        _text("patient", "patient pseudonym (P-…), where a DICOM object of the delivery gives it", nullable=True),
+        _text("text", "cleaned report text", nullable=True),
+        _count("replacements", "pieces of text replaced", nullable=True),
+    ),
+    ("report_id",),
+)
+
+DELIVERED_LABELS = Table(
+    "level_c.labels",
+    "Rows of a delivery's labels tables, with pseudonyms in place of identifiers.",
+    (
+        _text("label_id", "keyed id of the row (L-…)"),
+        _text("file_id", "keyed id of the source file"),
+        _text("status", "what became of it", allowed=("written", "refused")),
+        _text("reason", "why it was refused: a short code", nullable=True),
+        _text("accession", "pseudonym (A-…)", nullable=True),
+        _text("study_instance_uid", "new study UID", nullable=True),
+        _text("sop_instance_uid", "new SOP Instance UID", nullable=True),
+        _text("patient", "patient pseudonym (P-…)", nullable=True),
+        _text("laterality", "breast", nullable=True, allowed=LATERALITIES),
+        _text("view", "view, as given", nullable=True),
+        _text("density", "density as given (at most 16 characters of a density scale)", nullable=True),
+        _text("reader", "pseudonym of the reader", nullable=True),
+    ),
+    ("label_id",),
+)
+
+IMAGES = Table(
+    "level_b.images",
+    "One row per frame-bearing object of level C: its normalized picture, or why there is none.",
+    (
+        _text("image_id", "new SOP Instance UID, or file_id where the object has none"),
+        _text("delivery", "partition"),
+        _text("file_id", "keyed id of the source file"),
+        _text("object_sha256", "SHA-256 of the level C file"),
+        _text("status", "what became of it", allowed=("kept", "excluded", "failed")),
+        _text("reason", "why it was excluded or failed: a short code such as not_mammography, tomosynthesis", True),
+        _text("patient", "patient pseudonym", nullable=True),
+        _text("accession", "accession pseudonym", nullable=True),
+        _text("study_instance_uid", "new study UID", nullable=True),
+        _text("laterality", "breast", nullable=True, allowed=LATERALITIES),
+        _text("view", "view", nullable=True, allowed=VIEWS),
+        _text("manufacturer", "canonical manufacturer name", nullable=True),
+        _text("model", "(0008,1090)", nullable=True),
+        _text("presentation_intent", "FOR PRESENTATION or FOR PROCESSING", nullable=True),
+        Column("lossy", pa.bool_(), "was it ever compressed with loss", nullable=True),
+        _text("vendor_group", "manufacturer|model|intent|lossiness: the group that shares a gray curve", nullable=True),
+        Column("patient_age", pa.float64(), "patient's age", "years", nullable=True, at_least=0, at_most=130),
+        _text("voi", "which VOI transformation was applied, e.g. LINEAR#1, SIGMOID#1, VOILUT#1, NONE", nullable=True),
+        _text("flags", "JSON list of quality and consistency flags", nullable=True),
+        _text("quality", "JSON object of quality figures by name", nullable=True),
+        _text("shard", "shard file below the publication's folder", nullable=True),
+        Column("shard_row", pa.int32(), "row in the shard", nullable=True, at_least=0),
+        _text("picture_sha256", "SHA-256 of the normalized picture's bytes (uint16, row by row)", nullable=True),
+        _text("pixel_sha256", "SHA-256 of the canonical decoded stored pixels: finds exact copies", nullable=True),
+        Column("source_rows", pa.int32(), "rows of the source", "pixels", nullable=True, at_least=1),
+        Column("source_columns", pa.int32(), "columns of the source", "pixels", nullable=True, at_least=1),
+        _number("spacing", "pixel spacing of the normalized picture", "mm", nullable=True, at_least=0),
+        Column(
+            "affine",
+            pa.list_(pa.float64()),
+            "a, b, c, d, e, f: source row = a·row + b·column + c, source column = d·row + e·column + f",
+            "pixels",
+            nullable=True,
+        ),
+        _number("breast_fraction", "share of the picture that is breast", nullable=True, at_least=0, at_most=1),
+        Column(
+            "breast_histogram",
+            pa.list_(pa.int64()),
+            "4,096-bin histogram of the gray values inside the breast",
+            "pixels",
+            nullable=True,
+        ),
+    ),
+    ("file_id",),
+)
+
+VENDOR_CURVES = Table(
+    "level_b.vendor_curves",
+    "One gray curve per vendor group.",
+    (
+        _text("vendor_group", "as in level_b.images"),
+        _count("images", "kept images of the group"),
+        _count("training_images", "images that the curve was fitted on (training patients only)"),
+        _text("fitted_on", "group, parent (all groups together) or identity", allowed=("group", "parent", "identity")),
+        Column("lut", pa.list_(pa.uint16()), "4,096 output gray values 0…4095, rising", "gray"),
+        _text("version", "SHA-256 of all curves of this fit together"),
+    ),
+    ("vendor_group",),
+)
+
+VOTES = Table(
+    "level_a.votes",
+    "One row per statement of density about a breast, a study or an image, before fusion.",
+    (
+        _text("vote_id", "id of the statement"),
+        _text("source", "channel", allowed=("table", "sr", "text")),
+        _text("evidence_id", "label_id, report_id or the SR object's SOP Instance UID"),
+        _text("reader", "pseudonym of the reader", nullable=True),
+        _text("patient", "patient pseudonym", nullable=True),
+        _text("accession", "accession pseudonym", nullable=True),
+        _text("study_instance_uid", "new study UID", nullable=True),
+        _text("sop_instance_uid", "the one image that it speaks of", nullable=True),
+        _text("laterality", "breast; null speaks of both", nullable=True, allowed=LATERALITIES),
+        _text("density", "density", allowed=DENSITIES),
+    ),
+    ("vote_id",),
+)
+
+LABELS = Table(
+    "level_a.labels",
+    "One density per kept image's breast, with its sources.",
+    (
+        _text("image_id", "as in level_b.images"),
+        _text("patient", "patient pseudonym"),
+        _text("study_instance_uid", "new study UID", nullable=True),
+        _text("laterality", "breast", nullable=True, allowed=LATERALITIES),
+        _text("density", "fused density", nullable=True, allowed=DENSITIES),
+        _number(
+            "confidence",
+            "share of the ranked votes that agree",
+            nullable=True,
+            at_least=0,
+            at_most=1,
+        ),
+        _text("sources", 'JSON list of the channels that spoke, e.g. ["table", "text"]'),
+        _text("evidence", "JSON list of vote ids"),
+        Column("conflict", pa.bool_(), "did statements disagree"),
+    ),
+    ("image_id",),
+)
+
+DATASET = Table(
+    "level_a.dataset",
+    "One row per image of the level A set.",
+    (
+        _text("image_id", "as in level_b.images"),
+        _text("delivery", "partition"),
+        _text("patient", "patient pseudonym"),
+        _text("cluster", "patients joined by a shared image split together: id of the cluster"),
+        _text("study_instance_uid", "new study UID", nullable=True),
+        _text("laterality", "breast", nullable=True, allowed=LATERALITIES),
+        _text("view", "view", allowed=VIEWS),
+        _text("density", "density", allowed=DENSITIES),
+        _number("confidence", "confidence of the density", at_least=0, at_most=1),
+        _text("vendor_group", "as in level_b.images"),
+        Column("patient_age", pa.float64(), "patient's age", "years", nullable=True, at_least=0, at_most=130),
+        _text("split", "split", allowed=SPLITS),
+        _text("picture_sha256", "SHA-256 of the harmonized picture's bytes"),
+        _text("shard", "shard file below the publication's folder"),
+        Column("shard_row", pa.int32(), "row in the shard", at_least=0),
+        Column("pyramid_row", pa.int32(), "row in every level of the pyramid", at_least=0),
+    ),
+    ("image_id",),
+)
+
+EXCLUSIONS = Table(
+    "level_a.exclusions",
+    "Kept images of level B that are not in the level A set, with the reason.",
+    (
+        _text("image_id", "as in level_b.images"),
+        _text("reason", "short code: no_density, duplicate, view_unknown, …"),
+        _text("duplicate_of", "image_id that stands for it", nullable=True),
+    ),
+    ("image_id",),
+)
+
+PLAN = Table(
+    "level_a.plan",
+    "The deficit plan: training images per density and view, and how many synthetic ones would even them out.",
+    (
+        _text("density", "density", allowed=DENSITIES),
+        _text("view", "view", allowed=VIEWS),
+        _count("real", "real training images"),
+        _count("target", "training images wanted"),
+        _count("deficit", "synthetic images to make"),
+    ),
+    ("density", "view"),
+)
+
+SYNTHETIC = Table(
+    "synthetic.images",
+    "One row per generated image: kept, or rejected by the screen with figure and threshold.",
+    (
+        _text("synthetic_id", "id (S-…): a hash of model, seed, number, density and view"),
+        _count("number", "running number within density and view: with the seed it fixes the latent"),
+        _count("seed", "seed of the run"),
+        _text("density", "requested density", allowed=DENSITIES),
+        _text("view", "requested view", allowed=VIEWS),
+        _text("verdict", "what the screen said", allowed=("kept", "rejected")),
+        _text("reason", "why rejected: critic, copy, breast, surplus", nullable=True),
+        _number("critic_score", "critic's score"),
+        _number("critic_low", "least score accepted: a quantile over held-back real images"),
+        _number("nearest_distance", "distance to the nearest training image"),
+        _number("nearest_low", "least distance accepted: a quantile of real-to-real distances", at_least=0),
+        _text("nearest_image_id", "the training image that it is nearest to"),
+        _number("dense_fraction", "share of the breast that is dense", at_least=0, at_most=1),
+        _text("model_sha256", "SHA-256 of the generator's weights"),
+        _text("picture_sha256", "SHA-256 of the picture's bytes", nullable=True),
+        _text("shard", "shard file below the publication's folder", nullable=True),
+        Column("shard_row", pa.int32(), "row in the shard", nullable=True, at_least=0),
+        _text("dicom", "DICOM file below the publication's folder", nullable=True),
+    ),
+    ("synthetic_id",),
+)
+
+AUGMENTED = Table(
+    "synthetic.augmented_dataset",
+    "The level A set and the synthetic images together, for training.",
+    (
+        _text("image_id", "image_id of level A, or synthetic_id"),
+        Column("is_synthetic", pa.bool_(), "made by the pGAN"),
+        _text("patient", "patient pseudonym; null for synthetic images", nullable=True),
+        _text("density", "density", allowed=DENSITIES),
+        _text("view", "view", allowed=VIEWS),
+        _text("split", "split: synthetic images are in train alone", allowed=SPLITS),
+        _number("weight", "sampling weight within its split", at_least=0),
+        _text("publication", "publication that holds the picture, below the research zone"),
+        _text("shard", "shard file below that publication"),
+        Column("shard_row", pa.int32(), "row in the shard", at_least=0),
+    ),
+    ("image_id",),
+)
+
+CONTRACTS = (
+    INVENTORY, OBJECTS, REPORTS, DELIVERED_LABELS, IMAGES, VENDOR_CURVES, VOTES, LABELS, DATASET, EXCLUSIONS, PLAN,
+    SYNTHETIC, AUGMENTED,
+)  # fmt: skip
