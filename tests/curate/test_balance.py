@@ -1,0 +1,56 @@
+import pytest
+
+from pipelines.curate.balance import BalanceSettings, plan_balance
+
+
+def rows(split="train", **counts):
+    return [{"density": cell[0], "view": cell[1:], "split": split} for cell, n in counts.items() for _ in range(n)]
+
+
+def deficits(table):
+    return {r["density"] + r["view"]: r["deficit"] for r in table.to_pylist()}
+
+
+TRAINING = rows(ACC=10, BCC=40, CCC=37, DCC=3, BMLO=5, CMLO=6)
+
+
+def test_targets_are_the_largest_class_of_each_view():
+    plan = plan_balance(TRAINING).to_pylist()
+    assert len(plan) == 8
+    assert {r["target"] for r in plan if r["view"] == "CC"} == {40}
+    assert {r["target"] for r in plan if r["view"] == "MLO"} == {6}
+    assert {r["density"] + r["view"]: r["real"] for r in plan}["DCC"] == 3
+
+
+def test_deficits_fill_up_to_the_target_within_the_share():
+    found = deficits(plan_balance(TRAINING))
+    assert found == {"ACC": 30, "BCC": 0, "CCC": 3, "DCC": 9, "AMLO": 0, "BMLO": 1, "CMLO": 0, "DMLO": 0}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.25, 0.5, 0.6, 0.75, 0.9])
+def test_the_share_of_synthetic_images_is_never_exceeded(share):
+    for row in plan_balance(TRAINING, BalanceSettings(share, 10**6)).to_pylist():
+        total = row["real"] + row["deficit"]
+        assert row["deficit"] <= share * total + 1e-6
+        if row["deficit"] < row["target"] - row["real"] and row["real"]:
+            assert row["deficit"] + 1 > share * (total + 1)  # one more would be too many
+
+
+def test_absolute_bound():
+    assert deficits(plan_balance(TRAINING, BalanceSettings(most=4)))["ACC"] == 4
+
+
+def test_only_training_images_count():
+    assert deficits(plan_balance(TRAINING + rows("test", ACC=100) + rows("validation", DMLO=9))) == deficits(
+        plan_balance(TRAINING)
+    )
+
+
+def test_an_empty_set_has_a_plan_of_zeros():
+    assert set(deficits(plan_balance([])).values()) == {0}
+
+
+@pytest.mark.parametrize("bad", [{"synthetic_share": 1.0}, {"synthetic_share": -0.1}, {"most": -1}])
+def test_wrong_settings_are_refused(bad):
+    with pytest.raises(ValueError, match="synthetic_share"):
+        BalanceSettings(**bad)

@@ -1,0 +1,67 @@
+import hashlib
+from collections import Counter
+
+import pytest
+
+from pipelines.curate.splits import Proportions, assign_splits, place, split_of
+
+
+def people(n, start=0):
+    return [f"P-{hashlib.md5(str(i).encode()).hexdigest()[:16]}" for i in range(start, start + n)]
+
+
+def test_proportions_of_many_patients():
+    counts = Counter(assign_splits(people(20000)).values())
+    assert counts["train"] / 20000 == pytest.approx(0.70, abs=0.012)
+    assert counts["validation"] / 20000 == pytest.approx(0.15, abs=0.01)
+    assert counts["test"] / 20000 == pytest.approx(0.15, abs=0.01)
+
+
+def test_the_hash_is_sha256_of_the_id():
+    digest = hashlib.sha256(b"split\x00P-1").hexdigest()
+    assert place("P-1") == int(digest[:12], 16) / 2**48
+
+
+def test_in_a_large_set_new_patients_move_nobody():
+    before = assign_splits(people(1000))
+    after = assign_splits(people(1100))
+    assert all(after[p] == s for p, s in before.items())
+    assert all(split_of(p) == s for p, s in after.items())
+
+
+@pytest.mark.parametrize("n", [10, 11, 15, 20, 40, 150])
+def test_a_small_set_gets_its_least_number_in_every_split(n):
+    for start in range(0, 3000, 150):
+        counts = Counter(assign_splits(people(n, start)).values())
+        assert counts["train"] >= 0.35 * n
+        assert counts["validation"] >= 0.075 * n
+        assert counts["test"] >= 0.075 * n
+        assert sum(counts.values()) == n
+
+
+def test_the_nearest_on_the_line_are_borrowed_and_no_other():
+    everyone = sorted(people(5000), key=place)
+    low = everyone[:10]
+    near = [p for p in everyone if place(p) < 0.70][-2:]
+    split = assign_splits([*low, *near])
+    assert [p for p, s in split.items() if s != "train"] == sorted(near)
+    assert sorted(split[p] for p in near) == ["test", "validation"]
+
+
+def test_fewer_than_ten_are_left_to_the_hash():
+    low = [p for p in people(200) if place(p) < 0.70][:9]
+    assert set(assign_splits(low).values()) == {"train"}
+
+
+def test_order_and_repetition_do_not_matter():
+    assert assign_splits(people(30)) == assign_splits([*people(30)[::-1], *people(5)])
+
+
+def test_a_split_of_no_share_stays_empty():
+    assert set(assign_splits(people(50), Proportions(0.8, 0.2, 0.0)).values()) == {"train", "validation"}
+
+
+@pytest.mark.parametrize("shares", [(0.7, 0.15, 0.2), (1.1, -0.1, 0.0)])
+def test_wrong_proportions_are_refused(shares):
+    with pytest.raises(ValueError, match="proportions"):
+        Proportions(*shares)

@@ -1,0 +1,78 @@
+import pytest
+
+from pipelines.label.table import density_of, is_three_class, read_table
+from pipelines.storage.tables import DELIVERED_LABELS
+
+READ = {
+    "A": ["A", "a", "1", "i", "1.0", "DENSITY A", "Density 1", "ACR a", "BI-RADS A", "almost entirely "],
+    "B": ["B", "b ", "2", "II", "ACR-b", "category b", "Type 2", "(b)", "scattered fibrog"],
+    "C": ["C", "c", "3", "iii", "ACR 3", "birads_c", "density: c", "heterogeneously "],
+    "D": ["D", "d", "4", "iv", "4.0", "DENSITY D", "ACR D.", "extremely dense"],
+}
+NOT_READ = ["", " ", None, "5", "0", "F", "G", "E", "n/a", "nan", "unknown", "dense", "AB", "b-c", "1.5", "12", "v"]
+
+
+@pytest.mark.parametrize(("text", "expected"), [(t, d) for d, texts in READ.items() for t in texts])
+def test_spellings_of_a_density(text, expected):
+    assert density_of(text) == expected
+
+
+@pytest.mark.parametrize("text", NOT_READ)
+def test_what_is_no_density_gives_none(text):
+    assert density_of(text) is None
+
+
+def delivered(*rows):
+    base = {"status": "written", "accession": "A-1"}
+    return DELIVERED_LABELS.build([{**base, "label_id": f"L-{i}", **row} for i, row in enumerate(rows)])
+
+
+def test_three_class_scale_gives_no_vote_and_no_other_table_suffers():
+    mias = [{"file_id": "F-1", "density": d} for d in ("F", "G", "D", "D")]
+    acr = [{"file_id": "F-2", "density": d} for d in ("C", "D")]
+    votes = read_table(delivered(*mias, *acr))
+    assert sorted((v["evidence_id"], v["density"]) for v in votes) == [("L-4", "C"), ("L-5", "D")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "votes"),
+    [
+        ([("F", None), ("D", "r1"), ("B", "r1")], "BD"),  # r1 uses the four-class scale
+        ([("F", None), ("D", "r1")], ""),  # r1's scale is not told
+        ([("F", "r1"), ("D", "r1"), ("B", "r1")], "B"),  # r1 mixes scales
+        ([("F", None), ("4", None), ("ACR D", None)], "DD"),  # not the three-class scale's D
+    ],
+)
+def test_in_a_mixed_table_a_readers_own_scale_decides(rows, votes):
+    table = delivered(*({"file_id": "F-1", "density": d, "reader": r} for d, r in rows))
+    assert "".join(sorted(v["density"] for v in read_table(table))) == votes
+
+
+def test_three_class_is_told_by_its_own_values():
+    assert is_three_class(["D", None, "g"])
+    assert is_three_class(["Fatty"])
+    assert not is_three_class(["A", "B", "C", "D", "", None, "1"])
+
+
+def test_refused_rows_have_no_vote_and_identifiers_travel():
+    row = {
+        "file_id": "F-1",
+        "density": "c",
+        "patient": "P-1",
+        "study_instance_uid": "2.25.1",
+        "sop_instance_uid": "2.25.2",
+        "laterality": "L",
+        "reader": "r1",
+    }
+    (vote,) = read_table(delivered(row, {"file_id": "F-1", "density": "A", "status": "refused", "reason": "x"}))
+    assert vote == {
+        "source": "table",
+        "evidence_id": "L-0",
+        "reader": "r1",
+        "patient": "P-1",
+        "accession": "A-1",
+        "study_instance_uid": "2.25.1",
+        "sop_instance_uid": "2.25.2",
+        "laterality": "L",
+        "density": "C",
+    }

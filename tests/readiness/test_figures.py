@@ -1,0 +1,195 @@
+"""Every criterion fails when its own thing is broken in the tables, and the level drops to the rung below it."""
+
+import pytest
+
+from pipelines.readiness.criteria import LEVELS, RUNGS, evaluate, load_criteria
+
+
+def certificate(world, folder):
+    deliveries = {name: world.delivery_figures(name) for name in world.inventory}
+    return evaluate(world.set_figures(folder), deliveries)
+
+
+def test_the_sound_set_stands_on_the_highest_rung(world, tmp_path):
+    found = certificate(world, tmp_path)
+    assert [r.criterion.id for r in found.results if not r.passes] == []
+    assert (found.level, found.rung) == ("A", "synthetic")
+    assert found.deliveries == {"D-1": "B", "D-2": "B"}
+    assert found.parts == ("D-1", "D-2")
+
+
+def set_in(table, index, **values):
+    def change(world):
+        rows = getattr(world, table)
+        (rows["D-2"] if isinstance(rows, dict) else rows)[index].update(values)
+
+    return change
+
+
+def drop_from(table, index):
+    def change(world):
+        rows = getattr(world, table)
+        del (rows["D-2"] if isinstance(rows, dict) else rows)[index]
+
+    return change
+
+
+def model(**values):
+    def change(world):
+        world.model = {**world.model, **values}
+
+    return change
+
+
+def vendor_told(world):
+    """Forty patients a group whose gray values lie far apart, and curves that change nothing."""
+    for name, group, center in (("D-1", 0, 1000), ("D-2", 1, 3000)):
+        for n in range(40):
+            row = dict(world.images[name][0])
+            histogram = [0] * 4096
+            histogram[center + n] = 100
+            histogram[center + 50] = 50
+            row |= {
+                "image_id": f"x{group}{n:02d}",
+                "file_id": f"Fx{group}{n:02d}",
+                "patient": f"Px{group}{n:02d}",
+                "pixel_sha256": None,
+                "breast_histogram": histogram,
+            }
+            world.images[name].append(row)
+            world.objects[name].append({"file_id": row["file_id"], "status": "written", "modality": "MG"})
+            world.inventory[name].append({**world.inventory[name][0], "file_id": row["file_id"], "location": "x"})
+            label = {**world.labels[0], "image_id": row["image_id"], "patient": row["patient"]}
+            world.labels.append(label)
+            world.exclusions.append({"image_id": row["image_id"], "reason": "no_density"})
+    world.files_found = 47
+
+
+def leave_out_the_test_split(world):
+    for row in world.dataset:
+        if row["split"] == "test":
+            row["split"] = "validation"
+    for row in world.augmented:
+        if row["split"] == "test":
+            row["split"] = "validation"
+
+
+def one_density(world):
+    for row in world.dataset:
+        row["density"] = "B"
+    for row in world.plan:
+        row["real"] = 2 if row["density"] == "B" else 0
+        row["deficit"] = 0
+
+
+def rejected_all(world):
+    for row in world.synthetic:
+        row["verdict"], row["reason"] = "rejected", "critic"
+
+
+BREAKS = {
+    "every_file_accounted": set_in("inventory", 5, reason=None),
+    "duplicates_name_their_original": set_in("inventory", 4, duplicate_of="F-15"),
+    "every_accepted_file_hashed": set_in("inventory", 1, sha256=""),
+    "every_object_accounted": drop_from("objects", 3),
+    "no_identifier_in_object_table": set_in("objects", 0, path="PAT567810/x.dcm"),
+    "no_identifier_left": lambda world: world.survivors.update({"D-2": 1}),
+    "uids_mapped_consistently": set_in("objects", 1, sop_instance_uid="2.25.10"),
+    "every_text_row_accounted": set_in("reports", 0, status="refused"),
+    "no_identifier_in_texts": set_in("reports", 0, text="Accession ACC123410. ACR b."),
+    "every_image_accounted": set_in("images", 0, status="excluded"),
+    "every_kept_image_has_a_picture": set_in("images", 0, picture_sha256=None),
+    "unknown_facts_flagged": set_in("images", 0, laterality=None),
+    "breast_found": set_in("images", 0, breast_fraction=0.001),
+    "every_vendor_group_has_a_curve": drop_from("curves", 0),
+    "curves_rise": set_in("curves", 0, lut=[5, 4, *range(2, 4096)]),
+    "vendor_hidden": vendor_told,
+    "every_image_asked_for_its_label": drop_from("labels", 0),
+    "every_label_has_provenance": set_in("labels", 3, evidence="[]"),
+    "agreement_reported": lambda world: [row.update(density=None) for row in world.labels],
+    "every_kept_image_accounted": lambda world: world.exclusions.append({"image_id": "other", "reason": "duplicate"}),
+    "no_patient_in_two_splits": set_in("dataset", 4, patient="P-0"),
+    "no_cluster_in_two_splits": set_in("dataset", 4, cluster="P-0"),
+    "no_copies": set_in("images", 0, pixel_sha256="pix00"),
+    "every_split_filled": leave_out_the_test_split,
+    "classes_to_tell_apart": one_density,
+    "deficits_named": set_in("plan", 2, real=7),
+    "losses_finite": lambda world: world.losses.append({"critic": float("nan")}),
+    "no_collapse": model(levels=[{"diversity": {"mean": 0.1}, "sliced_wasserstein": {}}]),
+    "distance_to_real_measured": model(levels=[{"diversity": {"mean": 0.8}, "sliced_wasserstein": {}}]),
+    "requested_density_followed": model(density={"generated": {"spearman": -0.2}}),
+    "quota_reached": set_in("synthetic", 0, verdict="rejected", reason="copy"),
+    "no_copy_of_a_training_image": set_in("synthetic", 0, nearest_distance=1.0),
+    "none_outside_the_real": set_in("synthetic", 0, critic_score=-1.0),
+    "synthetic_density_rises": lambda world: [
+        row.update(dense_fraction=1 - row["dense_fraction"]) for row in world.synthetic
+    ],
+    "synthetic_only_in_training": set_in("augmented", 8, split="test"),
+    "real_images_unchanged": set_in("augmented", 0, split="test"),
+}
+
+NOT_FROM_TABLES = {"objects_marked_deidentified"}
+
+
+def test_every_criterion_is_broken_once():
+    assert set(BREAKS) | NOT_FROM_TABLES == {c.id for c in load_criteria()}
+
+
+@pytest.mark.parametrize("criterion_id", BREAKS)
+def test_a_broken_thing_fails_its_criterion_and_drops_the_level(criterion_id, world, tmp_path):
+    BREAKS[criterion_id](world)
+    found = certificate(world, tmp_path)
+    result = next(r for r in found.results if r.criterion.id == criterion_id)
+    assert not result.passes
+    level = result.criterion.level
+    below = RUNGS[RUNGS.index(level) - 1] if level != "D" else None
+    assert found.rung == below
+    assert found.level == (below if below in LEVELS or below is None else "A")
+
+
+def test_what_is_found_is_counted_independently(world):
+    world.files_found = 8
+    assert world.delivery_figures("D-1")["d_unaccounted"] == 1
+    world.files_found = None
+    assert world.delivery_figures("D-1")["d_unaccounted"] == 0
+    world.files_found = 6
+    world.inventory["D-1"][1]["container"] = "F-00"
+    assert world.delivery_figures("D-1")["d_unaccounted"] == 0
+
+
+def test_counts_of_every_rung(world, tmp_path):
+    figures = world.delivery_figures("D-1")
+    named = ("d_found", "d_accepted", "d_duplicate", "d_quarantined", "c_written", "c_refused", "b_kept")
+    assert [figures[n] for n in named] == [7, 5, 1, 1, 4, 0, 4]
+    of_set = world.set_figures(tmp_path)
+    assert of_set["a_images"] == 8
+    assert of_set["a_conflict_share"] == pytest.approx(2 / 8)
+    assert (of_set["synthetic_kept"], of_set["synthetic_rejected"]) == (4, 4)
+    assert of_set["synthetic_density_correlation"] == pytest.approx(1.0)
+    assert of_set["pgan_distance_ratio"] == pytest.approx(3.0)
+
+
+def test_a_flag_makes_an_unknown_side_good(world):
+    world.images["D-1"][0].update(laterality=None, flags='["laterality_unknown"]')
+    assert world.delivery_figures("D-1")["b_unknown_unflagged"] == 0
+
+
+def test_a_lost_mammogram_is_seen_and_a_report_is_not_missed(world):
+    del world.images["D-1"][3]
+    assert world.delivery_figures("D-1")["b_unaccounted"] == 1
+    world.objects["D-1"][3].update(modality="SR", sop_class_uid="1.2.840.10008.5.1.4.1.1.88.33")
+    assert world.delivery_figures("D-1")["b_unaccounted"] == 0
+
+
+def test_no_model_is_not_measured(world, tmp_path):
+    world.model = None
+    found = certificate(world, tmp_path)
+    assert (found.level, found.rung) == ("A", "A")
+    assert {r.holds for r in found.results if r.criterion.level == "pgan"} == {None}
+
+
+def test_the_kept_alone_are_screened(world, tmp_path):
+    rejected_all(world)
+    figures = world.set_figures(tmp_path)
+    assert (figures["synthetic_copies"], figures["synthetic_outside"], figures["synthetic_missing"]) == (0, 0, 4)
+    assert figures["synthetic_density_correlation"] is None
