@@ -1,0 +1,163 @@
+"""The ``midar`` command: drives the same definitions as the Dagster UI, without a browser.
+
+Heavy imports are made inside the commands, so that ``midar --help`` answers at once.
+"""
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Climb mammography data from MIDaR level D to A, train a progressive GAN on it, fill in the short classes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Until(StrEnum):
+    """The rung up to which to climb."""
+
+    D = "d"
+    C = "c"
+    B = "b"
+    A = "a"
+    PGAN = "pgan"
+    SYNTHETIC = "synthetic"
+
+
+Data = Annotated[Path, typer.Option(help="Root that holds restricted/ and research/.", envvar="MIDAR_DATA")]
+Inbox = Annotated[
+    Path | None,
+    typer.Option(help="Folder whose folders are the deliveries; default restricted/inbox.", envvar="MIDAR_INBOX"),
+]
+DEFAULT_DATA = Path("data")
+
+
+@app.command()
+def run(
+    inbox: Inbox = None,
+    data: Data = DEFAULT_DATA,
+    until: Annotated[Until, typer.Option(help="Climb up to this rung.")] = Until.SYNTHETIC,
+    processes: Annotated[int, typer.Option(min=0, help="Local processes; 0 takes all cores.")] = 0,
+    preset: Annotated[str, typer.Option(help="pGAN preset: demo, tiny or full.", envvar="MIDAR_PRESET")] = "demo",
+    device: Annotated[str, typer.Option(help="Torch device: cpu, cuda.", envvar="MIDAR_DEVICE")] = "cpu",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of training.")] = 0,
+) -> None:
+    """Climb the whole ladder up to a rung; what stands already, current and whole, is not made again."""
+    from assets.resources import Ladder, Training
+    from assets.run import climb_ladder
+
+    if inbox is not None and not inbox.is_dir():
+        _stop("the inbox is not a folder")
+    ladder = Ladder(data=str(data.absolute()), inbox=str(inbox.absolute()) if inbox else "", processes=processes)
+    training = Training(preset=preset, device=device, seed=seed)
+    raise typer.Exit(climb_ladder(ladder, training, until.value))
+
+
+@app.command()
+def ui(
+    data: Data = DEFAULT_DATA,
+    inbox: Inbox = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 3000,
+) -> None:
+    """The Dagster UI with its daemon (sensor, schedules), on loopback alone."""
+    from assets.home import open_instance
+
+    open_instance(data).dispose()
+    os.environ["MIDAR_DATA"] = str(data.absolute())
+    if inbox is not None:
+        os.environ["MIDAR_INBOX"] = str(inbox.absolute())
+    typer.echo(f"http://127.0.0.1:{port}")
+    command = [
+        "-m",
+        "dagster",
+        "dev",
+        "--module-name",
+        "assets.definitions",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    os.execv(sys.executable, [sys.executable, *command])
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Argument(help="Folder to make: an inbox with deliveries in it.")],
+    patients: Annotated[int, typer.Option(min=0, help="Pretend patients; 0 with --pixels takes all.")] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
+    scale: Annotated[float, typer.Option(min=0.05, max=1.0, help="Share of the detectors' real matrix size.")] = 0.25,
+    deliveries: Annotated[int, typer.Option(min=1, help="Folders to spread the exams over.")] = 2,
+    pixels: Annotated[Path | None, typer.Option(help="Folder of real mammograms (PNG, JPG) to wrap.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="CSV that describes the pictures.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="Folder for the ground truth and the identifiers used.")] = None,
+) -> None:
+    """Make a pretend hospital archive: drawn breasts, or real mammograms, in pretend patients' DICOM."""
+    from rich.progress import Progress
+
+    from pipelines.phantom.archive import write_archive
+
+    if out.exists() and any(out.iterdir()):
+        typer.echo(f"{out} is there already")
+        return
+    with Progress() as bars:
+        bar = bars.add_task("phantom archive")
+        summary = write_archive(
+            out,
+            patients=patients,
+            seed=seed,
+            scale=scale,
+            pixels=pixels,
+            labels=labels,
+            deliveries=deliveries,
+            truth=truth,
+            progress=lambda done, total: bars.update(bar, completed=done, total=total),
+        )
+    typer.echo(f"{summary.patients} patients, {summary.images} images, {summary.files} files in {out}")
+
+
+@app.command()
+def trace(
+    name: Annotated[
+        str, typer.Argument(help="Id (image, object, file, synthetic image, model), or the start of a digest.")
+    ],
+    data: Data = DEFAULT_DATA,
+    every: Annotated[bool, typer.Option("--all", help="Show all sources, not the first few of many.")] = False,
+) -> None:
+    """Show what a thing was made from, down to the raw file's hash, and what was made from it."""
+    from assets.auditing import print_trace
+
+    if not print_trace(data, name, every=every):
+        _stop("the ledger knows nothing of that id")
+
+
+@app.command()
+def verify(data: Data = DEFAULT_DATA) -> None:
+    """Hash every published file again and check the ledgers' chains; exit 1 and name what was changed."""
+    from assets.auditing import print_verification
+
+    raise typer.Exit(0 if print_verification(data) else 1)
+
+
+@app.command()
+def status(data: Data = DEFAULT_DATA) -> None:
+    """What stands published, and the readiness level reached."""
+    from assets.auditing import print_status
+
+    print_status(data)
+
+
+def _stop(message: str) -> None:
+    typer.echo(f"midar: {message}", err=True)
+    raise typer.Exit(2)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

@@ -1,0 +1,105 @@
+"""Rung B: one standard picture per mammogram, and one gray curve per vendor group."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import dagster as dg
+
+from assets.resources import Ladder
+from assets.rung import check_gate, check_results, counts_table, deliveries, progress_of, rung, thumbnail
+from assets.tables_at_hand import density_by_image, images_of, object_rows, standing_votes
+from pipelines.curate.selection import select
+from pipelines.label.fusion import fuse
+from pipelines.normalize.contact_sheet import write_contact_sheet
+from pipelines.normalize.delivery import NormalizeSettings, normalize_delivery
+from pipelines.normalize.vendor_curves import fit_vendor_curves
+from pipelines.readiness.criteria import check
+from pipelines.readiness.figures import curves_figures, images_figures
+from pipelines.storage.digests import sha256_of_json
+from pipelines.storage.publication import Staging
+from pipelines.storage.tables import IMAGES, VENDOR_CURVES, read_table
+
+IMAGES_KEY = "level_b/images"
+CURVES_KEY = "level_b/vendor_curves"
+
+
+@rung(IMAGES_KEY, deps=["level_c/objects"], kinds={"numpy", "arrow"}, partitions_def=deliveries)
+def images(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeResult:
+    """One 1280x1024 picture per mammogram: gray in the standard's order, breast on the left, air 0; or why not."""
+    partition, zones, settings = context.partition_key, ladder.zones, NormalizeSettings()
+    objects = object_rows(ladder, partition)
+
+    def build(staging: Staging) -> None:
+        summary = normalize_delivery(
+            objects,
+            zones.publication("level_c/objects", partition),
+            delivery=partition,
+            folder=staging.folder,
+            settings=settings,
+            workers=ladder.workers,
+            progress=progress_of(context),
+        )
+        write_contact_sheet(read_table(staging.folder / "images.parquet", IMAGES), staging.folder)
+        staging.rows.extend(summary.ledger)
+        check_gate(check(IMAGES_KEY, figures(staging.folder)))
+
+    def figures(folder: Path) -> dict[str, float | None]:
+        return images_figures(objects, read_table(folder / "images.parquet", IMAGES))
+
+    made = ladder.make(
+        IMAGES_KEY,
+        partition,
+        inputs=lambda: {"level_c/objects": ladder.publisher.digest("level_c/objects", partition)},
+        parameters={"settings": sha256_of_json(asdict(settings))},
+        build=build,
+    )
+    table = IMAGES.frame(read_table(made.folder / "images.parquet", IMAGES))
+    kept = table[table["status"] == "kept"]
+    metadata = {
+        "dagster/row_count": len(table),
+        "sample": thumbnail(made.folder / "contact_sheet.png"),
+        "status": counts_table("status", table["status"].value_counts().to_dict()),
+        "not kept because": counts_table("reason", table["reason"].dropna().value_counts().to_dict()),
+        "vendor groups": counts_table("vendor group", kept["vendor_group"].value_counts().to_dict()),
+        "views": counts_table(
+            "view", (kept["laterality"].fillna("?") + " " + kept["view"].fillna("?")).value_counts().to_dict()
+        ),
+    }
+    return made.result(metadata, check_results(check(IMAGES_KEY, figures(made.folder))))
+
+
+@rung(CURVES_KEY, deps=[IMAGES_KEY, "level_c/objects", "level_c/reports"], kinds={"numpy", "parquet"})
+def vendor_curves(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeResult:
+    """One gray curve per vendor group, fitted on training patients' histograms, re-weighted to one density mix."""
+
+    def build(staging: Staging) -> None:
+        table = images_of(ladder)
+        labels = fuse(standing_votes(ladder), table)
+        split_of = select(table, labels).split_of_patient
+        summary = fit_vendor_curves(
+            table,
+            density_by_image(labels),
+            lambda patient: split_of.get(patient) == "train",
+            folder=staging.folder,
+        )
+        staging.rows.extend(summary.ledger)
+        check_gate(check(CURVES_KEY, figures(staging.folder)))
+
+    def figures(folder: Path) -> dict[str, float | None]:
+        return curves_figures(images_of(ladder), read_table(folder / "vendor_curves.parquet", VENDOR_CURVES))
+
+    made = ladder.make(
+        CURVES_KEY,
+        "",
+        inputs=lambda: ladder.digests(IMAGES_KEY, "level_c/objects", "level_c/reports"),
+        parameters={},
+        build=build,
+    )
+    table = VENDOR_CURVES.frame(read_table(made.folder / "vendor_curves.parquet", VENDOR_CURVES))
+    metadata = {
+        "dagster/row_count": len(table),
+        "curves": thumbnail(made.folder / "curves.png"),
+        "images": counts_table("vendor group", dict(zip(table["vendor_group"], table["images"], strict=True))),
+        "fitted on": counts_table("fitted on", table["fitted_on"].value_counts().to_dict()),
+    }
+    return made.result(metadata, check_results(check(CURVES_KEY, figures(made.folder))))

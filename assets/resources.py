@@ -1,0 +1,164 @@
+"""What assets share: where the zones lie, under which key, how work is spread, and the training settings.
+
+No image, text or network logic belongs here. Fields left empty are read from the environment when a run starts.
+"""
+
+import os
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from pipelines.storage.atomic import write_bytes
+from pipelines.storage.digests import sha256_of_bytes
+from pipelines.storage.keys import Key
+from pipelines.storage.ledger import Batch
+from pipelines.storage.publication import GateError, Publisher, Staging
+from pipelines.storage.workers import Workers, hush
+from pipelines.storage.zones import Zones
+
+
+@dataclass(frozen=True)
+class Made:
+    """What an asset published: its folder, its ledger batch, and whether it stood already."""
+
+    folder: Path
+    batch: Batch
+    unchanged: bool
+
+    def result(self, metadata: Mapping[str, Any], checks: list[dg.AssetCheckResult]) -> dg.MaterializeResult:
+        """The materialization with its lineage facts; the data version is the digest of the content."""
+        facts = {
+            "content SHA-256": self.batch.content_sha256,
+            "ledger batch": self.batch.sequence,
+            "code version": self.batch.code_version,
+            "key fingerprint": self.batch.key_fingerprint,
+            "unchanged": self.unchanged,
+        }
+        return dg.MaterializeResult(
+            metadata={**metadata, **facts},
+            check_results=checks,
+            data_version=dg.DataVersion(self.batch.content_sha256[:16]),
+        )
+
+
+class Ladder(dg.ConfigurableResource):
+    """The ladder's ground: zones, pseudonym key, workers, publisher."""
+
+    data: str = ""
+    """Root that holds restricted/ and research/; default $MIDAR_DATA, else ./data."""
+    inbox: str = ""
+    """Where deliveries arrive; default $MIDAR_INBOX, else restricted/inbox."""
+    processes: int = 0
+    """Local processes; 0 takes all cores."""
+
+    @property
+    def zones(self) -> Zones:
+        """The zones, made where they are missing."""
+        root = Path(self.data or os.environ.get("MIDAR_DATA") or "data")
+        inbox = self.inbox or os.environ.get("MIDAR_INBOX")
+        zones = Zones.at(root, Path(inbox) if inbox else None)
+        zones.create()
+        return zones
+
+    @property
+    def key(self) -> Key:
+        """The pseudonym key of the vault."""
+        return Key.load_or_create(self.zones.vault)
+
+    @property
+    def publisher(self) -> Publisher:
+        """Publishes under the key's fingerprint."""
+        return Publisher(self.zones, self.key.fingerprint)
+
+    @property
+    def workers(self) -> Workers:
+        """How work is spread over processes."""
+        return Workers(self.processes or len(os.sched_getaffinity(0)))
+
+    def make(
+        self,
+        asset: str,
+        partition: str,
+        *,
+        inputs: Callable[[], Mapping[str, str]],
+        parameters: object,
+        build: Callable[[Staging], None],
+    ) -> Made:
+        """Publish what ``build`` writes into the staging folder, unless the same stands published already and is whole.
+
+        ``inputs`` gives the content digests of what it is made from; ``build`` raises GateError to publish nothing.
+        """
+        publisher = self.publisher
+        folder = self.zones.publication(asset, partition)
+        with publisher.exclusive(asset, partition):
+            digests = inputs()
+            standing = publisher.current(asset, partition, digests, parameters)
+            if standing is not None:
+                return Made(folder, standing, unchanged=True)
+            with publisher.publishing(asset, partition, digests, parameters) as staging:
+                build(staging)
+            batch = publisher.standing(asset, partition)
+            assert batch is not None  # just appended
+            return Made(folder, batch, unchanged=False)
+
+    def partitions(self, asset: str) -> list[str]:
+        """The partitions of an asset that stand published."""
+        return sorted(p for a, p in self.publisher.ledger_of(asset).latest() if a == asset)
+
+    def digests(self, *assets: str) -> dict[str, str]:
+        """Content digests of all that stands published of the named assets, by asset or asset/partition."""
+        return {
+            f"{asset}/{batch.partition}".rstrip("/"): batch.content_sha256
+            for asset in assets
+            for (name, _), batch in self.publisher.ledger_of(asset).latest().items()
+            if name == asset
+        }
+
+    @contextmanager
+    def discreet(self, asset: str) -> Iterator[None]:
+        """Keep identifying values out of Dagster's log: exceptions leave with their class name alone.
+
+        The full account goes to ``restricted/errors``, which only the owner can read.
+        """
+        hush()
+        try:
+            yield
+        except dg.Failure:
+            raise
+        except GateError as error:
+            raise dg.Failure(f"{asset}: the gate stays shut: {error}", allow_retries=False) from None
+        except Exception as error:  # noqa: BLE001 - the wall between raw values and the event log
+            account = traceback.format_exc().encode("utf-8", "backslashreplace")
+            name = f"{asset.replace('/', '.')}-{sha256_of_bytes(account)[:12]}.txt"
+            folder = self.zones.restricted / "errors"
+            folder.mkdir(mode=0o700, exist_ok=True)
+            write_bytes(folder / name, account, 0o600)
+            message = f"{asset}: {type(error).__name__}; the full account is in restricted/errors/{name}"
+            raise dg.Failure(message) from None
+
+
+class Training(dg.ConfigurableResource):
+    """How the pGAN is trained."""
+
+    preset: str = ""
+    """demo (to 80x64 in minutes on a CPU), tiny (to 20x16, for tests) or full (to 1280x1024 on a GPU); default
+    $MIDAR_PRESET, else demo."""
+    device: str = ""
+    """cpu, cuda, …; default $MIDAR_DEVICE, else cpu."""
+    seed: int = 0
+    """Seed of weights, latents and sampling."""
+
+    @property
+    def chosen_preset(self) -> str:
+        """The preset's name."""
+        return self.preset or os.environ.get("MIDAR_PRESET") or "demo"
+
+    @property
+    def chosen_device(self) -> str:
+        """The torch device."""
+        return self.device or os.environ.get("MIDAR_DEVICE") or "cpu"

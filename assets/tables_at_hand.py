@@ -1,0 +1,74 @@
+"""What stands published, read for the assets that draw on all deliveries."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pydicom
+
+from assets.resources import Ladder
+from pipelines.label.votes import collect_votes
+from pipelines.storage.tables import (
+    DELIVERED_LABELS,
+    IMAGES,
+    INVENTORY,
+    LABELS,
+    OBJECTS,
+    REPORTS,
+    Table,
+    read_table,
+)
+
+
+def standing_table(ladder: Ladder, asset: str, file: str, contract: Table) -> pa.Table:
+    """The rows of a partitioned asset's table over all deliveries that stand published."""
+    folders = [ladder.zones.publication(asset, p) for p in ladder.partitions(asset)]
+    tables = [read_table(folder / file, contract) for folder in folders]
+    return pa.concat_tables(tables) if tables else contract.build([])
+
+
+def inventory_of(ladder: Ladder) -> pa.Table:
+    """All deliveries' inventories. Restricted: only counts of it may leave."""
+    return standing_table(ladder, "level_d/inventory", "inventory.parquet", INVENTORY)
+
+
+def objects_of(ladder: Ladder) -> pa.Table:
+    """All deliveries' level C objects."""
+    return standing_table(ladder, "level_c/objects", "objects.parquet", OBJECTS)
+
+
+def object_rows(ladder: Ladder, partition: str) -> pa.Table:
+    """One delivery's level C objects."""
+    return read_table(ladder.zones.publication("level_c/objects", partition) / "objects.parquet", OBJECTS)
+
+
+def images_of(ladder: Ladder) -> pa.Table:
+    """All deliveries' level B images; an object that came in two deliveries has two rows."""
+    return standing_table(ladder, "level_b/images", "images.parquet", IMAGES)
+
+
+def standing_votes(ladder: Ladder) -> pa.Table:
+    """All statements of density in the deliveries' labels tables, structured reports and report texts."""
+    objects = objects_of(ladder)
+    folder_of = {}
+    for partition in ladder.partitions("level_c/objects"):
+        for file_id in object_rows(ladder, partition).column("file_id").to_pylist():
+            folder_of[file_id] = ladder.zones.publication("level_c/objects", partition)
+
+    def read_object(row: Mapping[str, Any]) -> pydicom.Dataset | None:
+        if not row["path"]:
+            return None
+        return pydicom.dcmread(folder_of[row["file_id"]] / row["path"], stop_before_pixels=True)
+
+    return collect_votes(
+        delivered=standing_table(ladder, "level_c/reports", "labels.parquet", DELIVERED_LABELS),
+        reports=standing_table(ladder, "level_c/reports", "reports.parquet", REPORTS),
+        objects=objects,
+        read_object=read_object,
+    )
+
+
+def density_by_image(labels: pa.Table) -> dict[str, str]:
+    """The density of each image that has one."""
+    frame = LABELS.frame(labels).dropna(subset=["density"])
+    return dict(zip(frame["image_id"], frame["density"], strict=True))

@@ -1,0 +1,83 @@
+"""The audit of a delivery before it is published: every written object is read anew and held against its source.
+
+``audit.json`` in the publication's folder records what was found; the rung's gate and its visible checks read it.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pydicom
+
+from pipelines.deidentify.profile import Profile
+from pipelines.deidentify.pseudonyms import Pseudonyms
+from pipelines.deidentify.reading import quiet
+from pipelines.deidentify.residual import survivors
+from pipelines.storage.atomic import write_json
+from pipelines.storage.keys import Key
+from pipelines.storage.workers import Workers
+
+AUDIT = "audit.json"
+_MARKS = ("PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence")
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Of the written objects: how many were audited, hold an identifier of their source, do not say how they were
+    de-identified, or could not be read back."""
+
+    audited: int
+    survivors: int
+    unmarked: int
+    unreadable: int
+
+
+@dataclass(frozen=True)
+class _Pair:
+    source: Path
+    written: Path
+    location: str
+    patient: str
+
+
+def audit_delivery(
+    inventory: pa.Table,
+    objects: pa.Table,
+    *,
+    source: Callable[[str], Path],
+    key: Key,
+    profile: Profile,
+    folder: Path,
+    workers: Workers,
+) -> Audit:
+    """Audit every written object of ``objects`` below ``folder`` and write ``folder/audit.json``.
+
+    ``source`` opens an inventory's location. An object that cannot be read back counts as unreadable, never as clean.
+    """
+    location = dict(zip(inventory["file_id"].to_pylist(), inventory["location"].to_pylist(), strict=True))
+    written = [row for row in objects.to_pylist() if row["status"] == "written"]
+    pairs = [
+        _Pair(source(location[row["file_id"]]), folder / row["path"], location[row["file_id"]], row["patient"])
+        for row in written
+    ]
+    results = list(workers.spread(partial(_audit, key=key, profile=profile), pairs))
+    audit = Audit(
+        audited=len(results),
+        survivors=sum(r.value is not None and r.value[0] for r in results),
+        unmarked=sum(r.value is not None and r.value[1] for r in results),
+        unreadable=sum(r.value is None for r in results),
+    )
+    write_json(folder / AUDIT, asdict(audit))
+    return audit
+
+
+def _audit(pair: _Pair, *, key: Key, profile: Profile) -> tuple[bool, bool]:
+    """Whether an identifier of the source survives in the written object, and whether it is not marked."""
+    moved = profile.is_on("retain_longitudinal_modified_dates")
+    days = Pseudonyms(key).days(pair.patient, profile.most_days) if moved else 0
+    with quiet():
+        header = pydicom.dcmread(pair.written, stop_before_pixels=True)
+        unmarked = header.get("PatientIdentityRemoved") != "YES" or any(mark not in header for mark in _MARKS)
+    return survivors(pair.source, pair.written, profile, pair.location, days) > 0, unmarked
