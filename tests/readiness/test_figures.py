@@ -87,7 +87,21 @@ def rejected_all(world):
         row["verdict"], row["reason"] = "rejected", "critic"
 
 
+def lose_all(table, status):
+    def change(world):
+        for rows in getattr(world, table).values():
+            for row in rows:
+                row["status"], row["reason"], row["duplicate_of"] = status, "a_reason", None
+                if table != "inventory":
+                    del row["duplicate_of"]
+
+    return change
+
+
 BREAKS = {
+    "something_accepted": lose_all("inventory", "quarantined"),
+    "something_written": lose_all("objects", "refused"),
+    "something_kept": lose_all("images", "excluded"),
     "every_file_accounted": set_in("inventory", 5, reason=None),
     "duplicates_name_their_original": set_in("inventory", 4, duplicate_of="F-15"),
     "every_accepted_file_hashed": set_in("inventory", 1, sha256=""),
