@@ -323,7 +323,7 @@ VENDOR_CURVES = Table(
         _text("vendor_group", "as in level_b.images"),
         _count("images", "kept images of the group"),
         _count("training_images", "images that the curve was fitted on (training patients only)"),
-        _text("fitted_on", "group, parent (all groups together) or identity", allowed=("group", "parent", "identity")),
+        _text("fitted_on", "group, parent (same maker and intent, else same intent) or identity", allowed=("group", "parent", "identity")),
         Column("lut", pa.list_(pa.uint16()), "4,096 output gray values 0…4095, rising", "gray"),
         _text("version", "SHA-256 of all curves of this fit together"),
     ),

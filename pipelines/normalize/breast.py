@@ -1,0 +1,197 @@
+"""Finding the breast on a small thumbnail: its outline, the side of its chest wall, and what is wrong with either.
+
+The thumbnail holds the signal of stored values, which keeps the skin line that a display window may drown in black.
+Steps: a core by Otsu's threshold; the level and spread of what surrounds it (air is not zero on films); growth of the
+core down to just above that level; removal of plates, tape, bars and borders, which are separate, thin or rectangular.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+LONGEST_SIDE = 320
+"""Pixels of a thumbnail's longer side: about ÷16 of a full-field detector."""
+
+LEAST_AREA = 0.02
+"""Share of the picture that a breast covers at least."""
+
+FLOOR = 0.07
+"""Height of the outline between the air's level and the core's."""
+
+
+@dataclass(frozen=True)
+class Breast:
+    """A breast on the thumbnail: ``mask`` (bool, thumbnail's shape) and where the chest wall is.
+
+    ``chest_wall`` is ``left`` or ``right``; ``sidedness`` is the ratio of the mask's heights at its two ends, above 1;
+    ``cut_off`` says that the breast runs out of the picture where it should not.
+    """
+
+    mask: np.ndarray
+    chest_wall: str
+    sidedness: float
+    cut_off: bool
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Top, left, bottom, right of the mask on the thumbnail (half open)."""
+        rows, columns = np.flatnonzero(self.mask.any(1)), np.flatnonzero(self.mask.any(0))
+        return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+
+
+def thumbnail_shape(rows: int, columns: int) -> tuple[int, int]:
+    """Rows and columns of the thumbnail of a picture."""
+    factor = max(1.0, max(rows, columns) / LONGEST_SIDE)
+    return max(1, round(rows / factor)), max(1, round(columns / factor))
+
+
+def find_breast(signal: np.ndarray, padded: np.ndarray) -> Breast | None:
+    """Find the breast on a thumbnail of the signal (float32, rising with tissue), or None.
+
+    ``padded`` (bool) marks pixels that hold no picture.
+    """
+    if (~padded).sum() < LEAST_AREA * signal.size:
+        return None
+    signal = np.where(padded, signal[~padded].min(), signal)  # padding mostly stands in for air
+    usable = ~_borders(signal)
+    low, high = np.percentile(signal[usable], [0.5, 99.0])
+    if high - low <= 1e-6 * max(1.0, abs(float(high))):
+        return None
+    level = np.clip((signal - low) / (high - low), 0, 1).astype(np.float32)
+    level[~usable] = 0
+    core = _core(level, usable)
+    if core is None:
+        return None
+    mask = _grow(level, core, usable)
+    if mask.sum() < LEAST_AREA * signal.size or not _is_breast_shaped(mask):
+        return None
+    chest_wall, sidedness = _chest_wall(mask)
+    mask = _joined_to_wall(mask, chest_wall)
+    return Breast(mask, chest_wall, sidedness, _is_cut_off(mask, chest_wall))
+
+
+def _kernel(shape: tuple[int, ...], share: float) -> np.ndarray:
+    size = 2 * max(1, round(max(shape) * share / 2)) + 1
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+
+
+def _borders(signal: np.ndarray) -> np.ndarray:
+    """Bright lines along the picture's edges, as film digitizers and collimators leave them, up to 6 % deep."""
+    found = np.zeros(signal.shape, bool)
+    low, high = np.percentile(signal, [1.0, 99.0])
+    bright = signal >= low + 0.97 * (high - low)
+    for axis in (0, 1):
+        lines = bright.mean(1 - axis)
+        depth = max(1, round(signal.shape[axis] * 0.06))
+        for order in (range(depth), range(signal.shape[axis] - 1, signal.shape[axis] - 1 - depth, -1)):
+            for line in order:
+                if lines[line] < 0.6:
+                    break
+                found[(line,) if axis == 0 else (slice(None), line)] = True
+    return found
+
+
+def _components(mask: np.ndarray) -> list[np.ndarray]:
+    """The mask's connected parts that are large enough to be breasts, largest first."""
+    count, labels, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
+    areas = statistics[:, cv2.CC_STAT_AREA]
+    order = sorted(range(1, count), key=lambda i: (-int(areas[i]), i))
+    return [labels == i for i in order if areas[i] >= LEAST_AREA / 4 * mask.size]
+
+
+def _core(level: np.ndarray, usable: np.ndarray) -> np.ndarray | None:
+    """The bright inside of the breast: the largest part above Otsu's threshold that is no bar and no border."""
+    bytes_ = (level * 255).astype(np.uint8)
+    threshold, _ = cv2.threshold(bytes_[usable].reshape(1, -1), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    opened = cv2.morphologyEx((bytes_ > threshold).astype(np.uint8), cv2.MORPH_OPEN, _kernel(level.shape, 0.02))
+    return next((part for part in _components(opened > 0) if not _is_bar(part)), None)
+
+
+def _is_bar(part: np.ndarray) -> bool:
+    """Whether a part is a bar or a plate: long and thin."""
+    height, width = np.ptp(np.flatnonzero(part.any(1))) + 1, np.ptp(np.flatnonzero(part.any(0))) + 1
+    return min(height, width) < 0.05 * max(part.shape)
+
+
+def _grow(level: np.ndarray, core: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Grow the core down to just above the level of the air around it."""
+    middle = float(np.median(level[core]))
+    floor, spread = _air(level, core, usable, middle)
+    threshold = floor + max(min(4 * spread, 0.15 * (middle - floor)), FLOOR * (middle - floor))
+    tissue = ((level > threshold) & usable).astype(np.uint8)
+    tissue = cv2.morphologyEx(tissue, cv2.MORPH_CLOSE, _kernel(level.shape, 0.008))
+    opened = cv2.morphologyEx(tissue, cv2.MORPH_OPEN, _kernel(level.shape, 0.025))
+    parts = _components(opened > 0) or [core]
+    breast = max(parts, key=lambda part: int((part & core).sum()))
+    return _filled(_rebuilt(breast, tissue > 0, level.shape))
+
+
+def _air(level: np.ndarray, core: np.ndarray, usable: np.ndarray, middle: float) -> tuple[float, float]:
+    """Level and spread of the air around the core."""
+    near = cv2.dilate(core.astype(np.uint8), _kernel(level.shape, 0.10)) > 0
+    air = level[usable & ~near]
+    if air.size < 0.01 * level.size:
+        air = level[usable & ~core]
+    air = air[air < 0.5 * middle]  # neither plates nor a digitizer's light
+    if not air.size:
+        return 0.0, 0.0
+    film = air[air > 0.004]
+    if film.size > 0.15 * air.size:  # a film lies on the scanner's black: the air to rise above is the film's
+        level_of_film = float(np.median(film))
+        spread = 1.4826 * float(np.median(np.abs(film - level_of_film)))
+        if level_of_film < 0.2 * middle and spread < 0.25 * level_of_film + 0.02:  # even, as fat is not
+            return level_of_film, spread
+    floor = float(np.median(air))
+    return floor, 1.4826 * float(np.median(np.abs(air - floor)))
+
+
+def _rebuilt(opened: np.ndarray, tissue: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Give back what opening took from the outline (nipple, corners at the chest wall), and no more."""
+    return tissue & (cv2.dilate(opened.astype(np.uint8), _kernel(shape, 0.02)) > 0)
+
+
+def _filled(mask: np.ndarray) -> np.ndarray:
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    largest = max(contours, key=cv2.contourArea)
+    return cv2.drawContours(np.zeros(mask.shape, np.uint8), [largest], -1, 1, cv2.FILLED) > 0
+
+
+def _joined_to_wall(mask: np.ndarray, chest_wall: str) -> np.ndarray:
+    """Fill what dark fat left open towards the chest wall, where it is at most a third of the breast's own width."""
+    facing = mask if chest_wall == "left" else mask[:, ::-1]
+    wall = int(np.flatnonzero(facing.any(0))[0])
+    rows = np.flatnonzero(facing.any(1))
+    first = facing[rows].argmax(1)
+    joined = facing.copy()
+    limit = (np.flatnonzero(facing.any(0))[-1] - wall) / 3
+    for row, start in zip(rows, first, strict=True):
+        if start - wall <= limit:
+            joined[row, wall:start] = True
+    return _filled(joined if chest_wall == "left" else joined[:, ::-1])
+
+
+def _is_breast_shaped(mask: np.ndarray) -> bool:
+    """Whether the mask is one solid body rather than text, scattered marks or the whole picture."""
+    if mask.mean() > 0.97:
+        return False
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    hull = cv2.contourArea(cv2.convexHull(np.vstack(contours)))
+    return bool(mask.sum() >= 0.6 * hull)
+
+
+def _chest_wall(mask: np.ndarray) -> tuple[str, float]:
+    """The side at which the mask ends in a wall and not in a point, and by how much."""
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    hull = cv2.drawContours(np.zeros(mask.shape, np.uint8), [cv2.convexHull(np.vstack(contours))], -1, 1, cv2.FILLED)
+    heights = hull.sum(0, dtype=float)
+    heights = heights[np.flatnonzero(heights)[0] : np.flatnonzero(heights)[-1] + 1]
+    strip = max(1, round(len(heights) * 0.08))
+    left, right = float(heights[:strip].mean()) + 1e-3, float(heights[-strip:].mean()) + 1e-3
+    return ("left", left / right) if left >= right else ("right", right / left)
+
+
+def _is_cut_off(mask: np.ndarray, chest_wall: str) -> bool:
+    """Whether the breast runs out of the picture opposite the chest wall: its nipple side is not in the picture."""
+    far = mask[:, -1] if chest_wall == "left" else mask[:, 0]
+    return bool(far.mean() > 0.05)

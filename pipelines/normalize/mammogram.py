@@ -1,0 +1,199 @@
+"""One object of level C becomes one picture of level B, or a reason why not. Everything about one image, in order."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pydicom
+
+from pipelines.normalize.breast import Breast, find_breast, thumbnail_shape
+from pipelines.normalize.decode import DecodeError, PixelDescription, decode, describe, pixel_sha256, read_object
+from pipelines.normalize.grayscale import WHITE, compose, read_signal
+from pipelines.normalize.identity import Identity, identify
+from pipelines.normalize.picture import COLUMNS, ROWS, place, render, source_spacing
+from pipelines.normalize.quality import measure
+from pipelines.storage.digests import sha256_of_bytes
+
+AMBIGUOUS = 1.2
+"""A breast whose two ends differ in height by less than this factor is turned as the header says."""
+
+
+@dataclass(frozen=True)
+class NormalizeSettings:
+    """Size of the standard picture, in pixels."""
+
+    rows: int = ROWS
+    columns: int = COLUMNS
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an object: ``status`` kept, excluded or failed; ``facts`` by column of level_b.images; and the
+    picture (uint16, 0…4095) where it was kept."""
+
+    status: str
+    reason: str | None
+    facts: dict[str, Any] = field(default_factory=dict)
+    picture: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class _Thumbnail:
+    """Stored values averaged on the thumbnail's grid, their signal, and where padding is."""
+
+    stored: np.ndarray
+    signal: np.ndarray
+    padded: np.ndarray
+
+
+def normalize_file(path: Path, settings: NormalizeSettings) -> Outcome:
+    """Normalize one file. Whatever is wrong with it becomes a reason; only a defect of this program raises."""
+    try:
+        return normalize(read_object(path), settings)
+    except DecodeError as error:
+        return Outcome("failed", error.reason)
+
+
+def normalize(dataset: pydicom.Dataset, settings: NormalizeSettings) -> Outcome:
+    """Normalize one object; the order is identity, pixels, breast, gray, picture, quality."""
+    identity = identify(dataset)
+    facts = _facts(identity)
+    if identity.exclusion:
+        return Outcome("excluded", identity.exclusion, facts)
+    try:
+        description = describe(dataset)
+        values = decode(dataset)
+    except DecodeError as error:
+        return Outcome("failed", error.reason, facts)
+    facts |= {
+        "pixel_sha256": pixel_sha256(values),
+        "source_rows": description.rows,
+        "source_columns": description.columns,
+    }
+    thumbnail = _thumbnail(dataset, values, description, identity)
+    if np.ptp(thumbnail.stored) == 0:
+        return Outcome("excluded", "flat", facts)
+    breast = find_breast(thumbnail.signal, thumbnail.padded)
+    if breast is None:
+        return Outcome("excluded", "breast_not_found", facts)
+    return _keep(dataset, values, description, identity, thumbnail, breast, settings, facts)
+
+
+def _facts(identity: Identity) -> dict[str, Any]:
+    return {
+        "laterality": identity.laterality,
+        "view": identity.view,
+        "manufacturer": identity.manufacturer,
+        "model": identity.model or None,
+        "presentation_intent": identity.presentation_intent,
+        "lossy": identity.lossy,
+        "vendor_group": identity.vendor_group,
+        "patient_age": identity.patient_age,
+        "flags": json.dumps(sorted(identity.flags)),
+    }
+
+
+def _thumbnail(
+    dataset: pydicom.Dataset, values: np.ndarray, description: PixelDescription, identity: Identity
+) -> _Thumbnail:
+    shape = thumbnail_shape(*values.shape)
+    step = max(
+        1, values.shape[0] // shape[0] // 4
+    )  # every fourth of a thumbnail's row is enough, and is in one cache line
+    stored = cv2.resize(np.ascontiguousarray(values[::step]), shape[::-1], interpolation=cv2.INTER_AREA)
+    signal = read_signal(dataset, description, _is_raw(identity))
+    rows = np.minimum((np.arange(shape[0]) + 0.5) * values.shape[0] / shape[0], values.shape[0] - 1).astype(int)
+    columns = np.minimum((np.arange(shape[1]) + 0.5) * values.shape[1] / shape[1], values.shape[1] - 1).astype(int)
+    sampled = values[np.ix_(rows, columns)].astype(np.int64) - signal.lowest
+    padded = signal.padding[sampled]
+    rising = signal.rising[stored.astype(np.int64) - signal.lowest]
+    return _Thumbnail(stored, rising, padded)
+
+
+def _is_raw(identity: Identity) -> bool:
+    return identity.presentation_intent == "FOR PROCESSING"
+
+
+def _keep(
+    dataset: pydicom.Dataset,
+    values: np.ndarray,
+    description: PixelDescription,
+    identity: Identity,
+    thumbnail: _Thumbnail,
+    breast: Breast,
+    settings: NormalizeSettings,
+    facts: dict[str, Any],
+) -> Outcome:
+    flags = list(identity.flags)
+    chest_wall = _chest_wall(identity, breast, flags)
+    spacing = source_spacing(dataset)
+    aspect = spacing[1] / spacing[0] if spacing else 1.0
+    placement = place(
+        breast, values.shape, chest_wall=chest_wall, aspect=aspect, rows=settings.rows, columns=settings.columns
+    )
+    gray = compose(
+        dataset,
+        description,
+        raw=_is_raw(identity),
+        air=_air(thumbnail),
+        breast_range=_breast_range(thumbnail, breast),
+    )
+    picture, mask = render(values, gray, breast, placement)
+    quality = measure(picture, mask)
+    flags += [*gray.flags, *quality.flags]
+    for flag, is_so in (
+        ("breast_cut_off", breast.cut_off),
+        ("enlarged", placement.enlarged),
+        ("spacing_unknown", spacing is None),
+    ):
+        flags += [flag] if is_so else []
+    figures = quality.figures | {"sidedness": round(min(breast.sidedness, 1000.0), 3)}
+    histogram = np.bincount(picture[mask], minlength=WHITE + 1)
+    return Outcome(
+        "kept",
+        None,
+        facts
+        | {
+            "voi": gray.voi,
+            "flags": json.dumps(sorted(set(flags))),
+            "quality": json.dumps(figures, sort_keys=True),
+            "picture_sha256": sha256_of_bytes(picture.astype("<u2").tobytes()),
+            "spacing": round(spacing[0] * placement.affine[0], 6) if spacing else None,
+            "affine": list(placement.affine),
+            "breast_fraction": round(float(mask.mean()), 6),
+            "breast_histogram": histogram.tolist(),
+        },
+        picture,
+    )
+
+
+def _chest_wall(identity: Identity, breast: Breast, flags: list[str]) -> str:
+    """The chest wall's side by the pixels (by the header where they do not tell); contradictions are flagged.
+
+    By custom left breasts are stored with the chest wall on the left, right ones on the right. A picture stored the
+    other way round is no contradiction where Patient Orientation says so, and agrees with the laterality.
+    """
+    custom = {"L": "left", "R": "right"}.get(identity.laterality or "")
+    expected = custom
+    if identity.chest_wall and "orientation_contradicts_laterality" not in identity.flags:
+        expected = identity.chest_wall
+    if expected and breast.sidedness < AMBIGUOUS:
+        flags.append("side_uncertain")
+        return expected
+    if expected and expected != breast.chest_wall:
+        flags.append("laterality_contradicts_pixels")
+    return breast.chest_wall
+
+
+def _air(thumbnail: _Thumbnail) -> float:
+    """The attenuation of air: the lowest that is no defect, padding aside."""
+    signal = thumbnail.signal[~thumbnail.padded]
+    return float(np.percentile(signal, 0.5)) if signal.size else 0.0
+
+
+def _breast_range(thumbnail: _Thumbnail, breast: Breast) -> tuple[float, float]:
+    low, high = np.percentile(thumbnail.stored[breast.mask], [0.5, 99.9])
+    return float(low), float(high)

@@ -1,0 +1,142 @@
+"""The standard picture: the breast cropped, chest wall on the left, fitted into rows × columns, everything else 0.
+
+The breast keeps its aspect ratio, touches the left edge with its chest wall, and lies in the middle between top and
+bottom: MLO pictures mostly fill the height anyway, and a centered CC picture has its nipple near the middle row.
+Gray values are averaged over each output pixel's area (interpolated linearly where a small source is enlarged).
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pydicom
+
+from pipelines.normalize.breast import Breast
+from pipelines.normalize.grayscale import GrayScale
+from pipelines.normalize.header import number, numbers
+
+ROWS, COLUMNS = 1280, 1024
+"""Size of the standard picture."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Which part of the source goes where.
+
+    ``top, left, bottom, right``: the crop in source pixels (half open); ``flipped``: columns run backwards;
+    ``height, width``: the crop's size in the picture; ``first_row``: where its first row goes (its first column goes
+    to column 0); ``rows, columns``: the picture.
+    """
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+    flipped: bool
+    height: int
+    width: int
+    first_row: int
+    rows: int
+    columns: int
+
+    @property
+    def enlarged(self) -> bool:
+        """Whether the source has fewer pixels than the picture."""
+        return self.height > self.bottom - self.top
+
+    @property
+    def affine(self) -> tuple[float, float, float, float, float, float]:
+        """a, b, c, d, e, f: source row = a·row + b·column + c, source column = d·row + e·column + f.
+
+        Row and column 0 are the centers of the first pixels, in the picture and in the source.
+        """
+        down, across = (self.bottom - self.top) / self.height, (self.right - self.left) / self.width
+        row_shift = self.top - 0.5 + (0.5 - self.first_row) * down
+        if self.flipped:
+            return down, 0.0, row_shift, 0.0, -across, self.right - 0.5 - 0.5 * across
+        return down, 0.0, row_shift, 0.0, across, self.left - 0.5 + 0.5 * across
+
+
+def source_spacing(dataset: pydicom.Dataset) -> tuple[float, float] | None:
+    """Row and column spacing in the breast's plane, in mm, or None.
+
+    Imager Pixel Spacing (0018,1164) over the magnification factor, else Pixel Spacing (0028,0030), else Nominal
+    Scanned Pixel Spacing (0018,2010). Values without sense (zero, negative, above 2 mm) are as good as absent.
+    """
+    magnification = number(dataset, "EstimatedRadiographicMagnificationFactor") or 1.0
+    if not 0.9 <= magnification <= 4:
+        magnification = 1.0
+    for keyword, divisor in (
+        ("ImagerPixelSpacing", magnification),
+        ("PixelSpacing", 1.0),
+        ("NominalScannedPixelSpacing", 1.0),
+    ):
+        found = numbers(dataset, keyword)
+        if len(found) == 2 and all(0.005 < value <= 2 for value in found):
+            return found[0] / divisor, found[1] / divisor
+    return None
+
+
+def place(
+    breast: Breast,
+    source_shape: tuple[int, int],
+    *,
+    chest_wall: str,
+    aspect: float = 1.0,
+    rows: int = ROWS,
+    columns: int = COLUMNS,
+) -> Placement:
+    """Crop to the breast and fit it: mode ``fit``, the largest size at which all of it is in the picture.
+
+    ``aspect`` is the source's column spacing over its row spacing. The crop has a margin of one thumbnail pixel but at
+    the chest wall.
+    """
+    top, left, bottom, right = breast.box
+    margin = (1, 0, 1, 1) if chest_wall == "left" else (1, 1, 1, 0)
+    down, across = source_shape[0] / breast.mask.shape[0], source_shape[1] / breast.mask.shape[1]
+    top, left = max(0, round((top - margin[0]) * down)), max(0, round((left - margin[1]) * across))
+    bottom = min(source_shape[0], round((bottom + margin[2]) * down))
+    right = min(source_shape[1], round((right + margin[3]) * across))
+    scale = min(rows / (bottom - top), columns / ((right - left) * aspect))
+    height = min(rows, max(1, round((bottom - top) * scale)))
+    width = min(columns, max(1, round((right - left) * aspect * scale)))
+    first_row = (rows - height) // 2
+    return Placement(top, left, bottom, right, chest_wall == "right", height, width, first_row, rows, columns)
+
+
+def render(values: np.ndarray, gray: GrayScale, breast: Breast, placement: Placement) -> tuple[np.ndarray, np.ndarray]:
+    """The picture (uint16, 0…4095) and the breast's mask in it (bool), both (rows, columns)."""
+    p = placement
+    crop = gray.apply(values[p.top : p.bottom, p.left : p.right])
+    how = cv2.INTER_LINEAR if p.enlarged else cv2.INTER_AREA
+    resized = cv2.resize(crop, (p.width, p.height), interpolation=how)
+    inside = _mask(breast, values.shape, placement)
+    resized[~inside] = 0
+    if p.flipped:
+        resized, inside = resized[:, ::-1], inside[:, ::-1]
+    picture = np.zeros((p.rows, p.columns), np.uint16)
+    mask = np.zeros((p.rows, p.columns), bool)
+    picture[p.first_row : p.first_row + p.height, : p.width] = resized
+    mask[p.first_row : p.first_row + p.height, : p.width] = inside
+    return picture, mask
+
+
+def _mask(breast: Breast, source_shape: tuple[int, ...], p: Placement) -> np.ndarray:
+    """The thumbnail's mask, widened by one of its pixels so that no skin is lost, drawn smoothly at the crop's size."""
+    widened = cv2.dilate(breast.mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
+    down, across = breast.mask.shape[0] / source_shape[0], breast.mask.shape[1] / source_shape[1]
+    row_step, column_step = (p.bottom - p.top) / p.height * down, (p.right - p.left) / p.width * across
+    matrix = np.array(
+        [
+            [column_step, 0, (p.left * across) + 0.5 * column_step - 0.5],
+            [0, row_step, (p.top * down) + 0.5 * row_step - 0.5],
+        ]
+    )
+    drawn = cv2.warpAffine(
+        widened,
+        matrix,
+        (p.width, p.height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return drawn > 0.5

@@ -1,0 +1,214 @@
+"""The standard picture: geometry, spacing, what is outside the breast; from the object to the row's facts."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.normalize.breast import Breast
+from pipelines.normalize.mammogram import NormalizeSettings, Outcome, normalize, normalize_file
+from pipelines.normalize.picture import place, source_spacing
+from pipelines.storage.digests import sha256_of_bytes
+from tests.normalize.drawing import draw_breast, wrap
+
+SETTINGS = NormalizeSettings()
+
+
+def flags(outcome: Outcome) -> set[str]:
+    return set(json.loads(outcome.facts["flags"]))
+
+
+def kept(dataset: object) -> Outcome:
+    outcome = normalize(dataset, SETTINGS)  # type: ignore[arg-type]
+    assert outcome.status == "kept", outcome.reason
+    assert outcome.picture is not None
+    return outcome
+
+
+def test_left_and_right_twins_give_the_same_picture() -> None:
+    left = draw_breast()
+    one = kept(wrap(left, ImageLaterality="L"))
+    two = kept(wrap(np.ascontiguousarray(left[:, ::-1]), ImageLaterality="R"))
+    np.testing.assert_array_equal(one.picture, two.picture)
+    assert one.facts["picture_sha256"] == two.facts["picture_sha256"]
+    assert one.facts["pixel_sha256"] != two.facts["pixel_sha256"]
+
+
+def test_monochrome1_and_monochrome2_twins_give_the_same_picture() -> None:
+    left = draw_breast()
+    window = {"VOILUTFunction": "LINEAR_EXACT", "WindowWidth": 4096}
+    one = kept(wrap(left, WindowCenter=2048, **window))
+    two = kept(wrap(4095 - left, PhotometricInterpretation="MONOCHROME1", WindowCenter=2047, **window))
+    np.testing.assert_array_equal(one.picture, two.picture)
+
+
+def test_the_picture_has_the_standards_form() -> None:
+    outcome = kept(wrap(draw_breast()))
+    picture = outcome.picture
+    assert (picture.dtype, picture.shape, int(picture.max()) <= 4095) == (np.uint16, (1280, 1024), True)
+    assert (picture[:, 0] > 0).mean() > 0.9  # the chest wall stands on the left edge …
+    assert not picture[:, -30:].any()  # … and air is 0
+    assert outcome.facts["picture_sha256"] == sha256_of_bytes(picture.tobytes())
+    histogram = np.array(outcome.facts["breast_histogram"])
+    assert len(histogram) == 4096
+    assert abs(histogram.sum() / picture.size - outcome.facts["breast_fraction"]) < 1e-5
+    np.testing.assert_array_equal(histogram[1:], np.bincount(picture.ravel(), minlength=4096)[1:])
+
+
+@pytest.mark.parametrize("laterality", ["L", "R"])
+def test_the_affine_leads_back_to_the_source(laterality: str) -> None:
+    source = draw_breast(2000, 1600)
+    source[900:912, 300:312] = 4095  # a calcification to be found again
+    source = source if laterality == "L" else np.ascontiguousarray(source[:, ::-1])
+    outcome = kept(wrap(source, ImageLaterality=laterality))
+    a, b, c, d, e, f = outcome.facts["affine"]
+    rows, columns = np.nonzero(outcome.picture > 3900)
+    row, column = rows.mean(), columns.mean()
+    assert abs(a * row + b * column + c - 905.5) < 0.3
+    assert abs(d * row + e * column + f - (305.5 if laterality == "L" else 1599 - 305.5)) < 0.3
+    assert outcome.facts["spacing"] == pytest.approx(0.07 * a, abs=1e-5)
+
+
+def test_gray_values_are_the_composed_tables_area_means() -> None:
+    source = draw_breast(2560, 2048)
+    outcome = kept(wrap(source, WindowCenter=2048, WindowWidth=4096, VOILUTFunction="LINEAR_EXACT"))
+    a, _, c, _, e, f = outcome.facts["affine"]
+    gray = np.rint((source.astype(float) - 0.0) / 4096 * 4095)
+    row, column = 640, 200
+    top, left = a * row + c + 0.5 - a / 2, e * column + f + 0.5 - e / 2
+    rows, columns = np.arange(int(top) - 1, int(top + a) + 2), np.arange(int(left) - 1, int(left + e) + 2)
+    down = np.clip(np.minimum(rows + 1, top + a) - np.maximum(rows, top), 0, 1)
+    across = np.clip(np.minimum(columns + 1, left + e) - np.maximum(columns, left), 0, 1)
+    expected = down @ gray[np.ix_(rows, columns)] @ across / (down.sum() * across.sum())
+    assert abs(expected - int(outcome.picture[row, column])) <= 1.5
+
+
+def test_a_plate_is_not_in_the_picture() -> None:
+    source = draw_breast()
+    plain = kept(wrap(source)).picture
+    source[90:150, 400:470] = 4095  # within the box around the breast
+    np.testing.assert_array_equal(kept(wrap(source)).picture, plain)
+
+
+def test_padding_does_not_matter() -> None:
+    source = draw_breast()
+    source[source == 0] = 4000
+    outcome = kept(wrap(source, PixelPaddingValue=4000))
+    assert not outcome.picture[:, -30:].any()
+    assert int(outcome.picture.max()) < 3950
+
+
+def test_for_processing_shows_tissue_bright() -> None:
+    brightness = draw_breast().astype(float) / 4095
+    noise = np.random.default_rng(1).normal(1, 0.01, brightness.shape)
+    exposure = np.clip(3800 * np.exp(-4 * brightness) * noise, 1, 4095).astype(np.uint16)
+    raw = {
+        "PresentationIntentType": "FOR PROCESSING",
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.2.1",
+        "PhotometricInterpretation": "MONOCHROME1",
+        "PixelIntensityRelationship": "LIN",
+        "PixelIntensityRelationshipSign": 1,
+        "WindowCenter": None,
+        "WindowWidth": None,
+    }
+    outcome = kept(wrap(exposure, **raw))
+    assert outcome.facts["voi"] == "RAW_LOG_SQUARED"
+    shown = kept(wrap(draw_breast())).picture
+    inside = (shown > 0) & (outcome.picture > 0)
+    assert inside.sum() > 0.95 * (shown > 0).sum()
+    assert np.corrcoef(shown[inside], outcome.picture[inside])[0, 1] > 0.9
+
+
+def test_wrong_sides_are_flagged_and_the_pixels_are_believed() -> None:
+    right_way = kept(wrap(draw_breast(), PatientOrientation=["A", "R"]))
+    assert not any("contradict" in flag for flag in flags(right_way))
+    wrong = kept(wrap(draw_breast(), ImageLaterality="R"))
+    assert "laterality_contradicts_pixels" in flags(wrong)
+    np.testing.assert_array_equal(wrong.picture, right_way.picture)
+    disputed = kept(wrap(draw_breast(), ImageLaterality="R", PatientOrientation=["A", "R"]))
+    assert {"laterality_contradicts_pixels", "orientation_contradicts_laterality"} <= flags(disputed)
+    turned = kept(wrap(np.ascontiguousarray(draw_breast()[:, ::-1]), PatientOrientation=["P", "R"]))
+    assert not any("contradict" in flag for flag in flags(turned))
+
+
+def test_anisotropic_pixels_are_made_square() -> None:
+    source = draw_breast(1600, 1280)
+    wide = source[:, ::2].copy()
+    square, squeezed = kept(wrap(source)), kept(wrap(wide, ImagerPixelSpacing=[0.07, 0.14]))
+    widths = [np.flatnonzero((o.picture > 0).any(0))[-1] for o in (square, squeezed)]
+    assert abs(int(widths[0]) - int(widths[1])) <= 12
+
+
+@pytest.mark.parametrize(
+    ("elements", "spacing"),
+    [
+        ({}, (0.07, 0.07)),
+        ({"EstimatedRadiographicMagnificationFactor": 1.4}, (0.05, 0.05)),
+        ({"ImagerPixelSpacing": None, "PixelSpacing": [0.1, 0.1]}, (0.1, 0.1)),
+        ({"ImagerPixelSpacing": [-1, 0]}, None),
+        ({"ImagerPixelSpacing": [0, 0], "PixelSpacing": [0.05, 0.05]}, (0.05, 0.05)),
+    ],
+)
+def test_spacing_in_the_breasts_plane(elements: dict[str, object], spacing: tuple[float, float] | None) -> None:
+    assert source_spacing(wrap(draw_breast(100, 100), **elements)) == (spacing and pytest.approx(spacing))
+
+
+def test_spacing_that_is_no_number_is_none() -> None:
+    dataset = wrap(draw_breast(100, 100), ImagerPixelSpacing=None)
+    dataset.add_new("PixelSpacing", "LO", ["nan", "nan"])
+    assert source_spacing(dataset) is None
+
+
+@pytest.mark.parametrize("shape", [(3000, 100), (100, 3000), (37, 41)])
+def test_a_placement_fits_whatever_the_shape(shape: tuple[int, int]) -> None:
+    mask = np.zeros((max(1, shape[0] // 10), max(1, shape[1] // 10)), bool)
+    mask[1:-1, 0:-1] = True
+    placed = place(Breast(mask, "left", 2.0, False), shape, chest_wall="left")
+    assert placed.height in range(1, 1281)
+    assert placed.width in range(1, 1025)
+    assert placed.first_row + placed.height <= 1280
+
+
+@pytest.mark.parametrize(
+    ("pixels", "reason"),
+    [
+        (np.full((1000, 800), 500, np.uint16), "flat"),
+        (np.random.default_rng(0).integers(0, 4096, (1000, 800)).astype(np.uint16), "breast_not_found"),
+    ],
+)
+def test_pictures_without_a_breast_are_excluded(pixels: np.ndarray, reason: str) -> None:
+    outcome = normalize(wrap(pixels), SETTINGS)
+    assert (outcome.status, outcome.reason, outcome.picture) == ("excluded", reason, None)
+
+
+def test_quality_flags_follow_what_was_done_to_the_picture() -> None:
+    import cv2
+
+    clean = draw_breast(2000, 1600)
+    assert not flags(kept(wrap(clean))) & {"blurred", "saturated", "noisy", "low_contrast", "skin_line_clipped"}
+    assert "blurred" in flags(kept(wrap(cv2.GaussianBlur(clean, (0, 0), 12))))
+    noise = np.where(clean > 0, np.random.default_rng(0).normal(0, 600, clean.shape), 0)
+    assert "noisy" in flags(kept(wrap(np.clip(clean + noise, 0, 4095).astype(np.uint16))))
+    assert "saturated" in flags(kept(wrap(clean, WindowCenter=1200, WindowWidth=800)))
+    assert "skin_line_clipped" in flags(kept(wrap(clean, WindowCenter=2400, WindowWidth=1200)))
+    assert "low_contrast" in flags(kept(wrap(clean, WindowCenter=2000, WindowWidth=600000)))
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "reason", "voi"),
+    [
+        ("ge_essential_DXm.1459541791X2.dcm", "failed", "size_mismatch", None),
+        ("ge_essential_GH133.dcm", "kept", None, "VOILUT#1"),
+        ("nema_MG1_JPLY", "kept", None, "LINEAR#1"),
+        ("rsna_10006_1864590858_tagged.dcm", "kept", None, "SIGMOID#1"),
+        ("rsna_10006_462822612.dcm", "kept", None, "SIGMOID#1"),
+    ],
+)
+def test_real_mammograms(name: str, status: str, reason: str | None, voi: str | None, shared: Path) -> None:
+    outcome = normalize_file(shared / "data" / "dicom-mg" / name, SETTINGS)
+    assert (outcome.status, outcome.reason, outcome.facts.get("voi")) == (status, reason, voi)
+    if outcome.picture is not None:
+        assert not any("contradict" in flag or "uncertain" in flag for flag in flags(outcome))
+        assert (outcome.picture[:, 0] > 0).mean() > 0.5
+        assert 0.15 < outcome.facts["breast_fraction"] < 0.75
