@@ -1,6 +1,7 @@
 """The progressive GAN, trained on level A's training split."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,11 @@ KEY = "pgan/model"
 
 def settings_of(training: Training) -> PGANSettings:
     """The settings of a preset. Raises ValueError for an unknown one."""
-    presets = {"demo": PGANSettings.demo, "tiny": PGANSettings.tiny, "full": PGANSettings}
+    presets: dict[str, Callable[[], PGANSettings]] = {
+        "demo": PGANSettings.demo,
+        "tiny": PGANSettings.tiny,
+        "full": PGANSettings,
+    }
     if training.chosen_preset not in presets:
         raise ValueError(f"unknown pGAN preset; known: {', '.join(presets)}")
     return replace(presets[training.chosen_preset](), seed=training.seed, device=training.chosen_device)

@@ -32,7 +32,7 @@ class Made:
 
     def result(self, metadata: Mapping[str, Any], checks: list[dg.AssetCheckResult]) -> dg.MaterializeResult:
         """The materialization with its lineage facts; the data version is the digest of the content."""
-        facts = {
+        facts: dict[str, Any] = {
             "content SHA-256": self.batch.content_sha256,
             "ledger batch": self.batch.sequence,
             "code version": self.batch.code_version,

@@ -42,6 +42,9 @@ _ID_COLUMNS = ("patient", "accession", "study_instance_uid", "series_instance_ui
 MAMMOGRAPHY = "1.2.840.10008.5.1.4.1.1.1.2"
 """Root of the Digital Mammography X-Ray Image Storage SOP classes."""
 
+STANDARD_UIDS = "1.2.840.10008."
+"""Root of the UIDs that the standard defines (PS3.5 section 9)."""
+
 Figures = dict[str, float | None]
 
 
@@ -114,9 +117,13 @@ def texts_figures(inventory: pa.Table, reports: pa.Table, labels: pa.Table) -> F
 
 
 def identifiers(source: pd.DataFrame) -> set[str]:
-    """UIDs, patient IDs and accession numbers of an inventory, without padding; no other facts of the source."""
+    """UIDs, patient IDs and accession numbers of an inventory, without padding; no other facts of the source.
+
+    UIDs that the standard itself defines (PS3.6 Annex A: color palettes are instances with such UIDs) identify nobody.
+    """
     names = ["sop_instance_uid", "series_instance_uid", "study_instance_uid", "accession_number", "patient_id"]
-    return {value.strip("\0 ") for name in names for value in source[name].dropna()} - {""}
+    values = {value.strip("\0 ") for name in names for value in source[name].dropna()}
+    return {value for value in values if value and not value.startswith(STANDARD_UIDS)}
 
 
 def _breaks(old: pd.Series, new: pd.Series) -> int:

@@ -1,0 +1,67 @@
+"""Reading a delivery's report and label tables, CSV or Parquet, as people and systems really write them."""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+_DELIMITERS = ",;\t|"
+_LONGEST_FIELD = 1 << 24
+_PARQUET = b"PAR1"
+
+
+class TableError(ValueError):
+    """A table cannot be read. It holds nothing of the table's content."""
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """A table's rows, in order, with column names in small letters and values as text, empty where there is none.
+
+    CSV may be UTF-8 (with or without a byte order mark), UTF-16 with one, or Latin-1, and delimited by comma,
+    semicolon, tab or bar. Raises TableError where it is no table, OSError where it cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(4)
+    try:
+        return _parquet_rows(path) if head == _PARQUET else _csv_rows(path.read_bytes())
+    except csv.Error:
+        raise TableError("not a table of delimited text") from None
+
+
+def _parquet_rows(path: Path) -> list[dict[str, str]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        rows = pq.ParquetFile(path).read().to_pylist()
+    except (pa.ArrowException, ValueError):
+        raise TableError("not a Parquet table") from None
+    return [{_column(k): "" if v is None else str(v).strip() for k, v in row.items()} for row in rows]
+
+
+def _csv_rows(data: bytes) -> list[dict[str, str]]:
+    csv.field_size_limit(_LONGEST_FIELD)
+    text = _decoded(data).replace("\0", "")
+    first = text.split("\n", 1)[0]
+    delimiter = max(_DELIMITERS, key=lambda d: (first.count(d), -_DELIMITERS.index(d)))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    columns = [_column(name) for name in next(reader, [])]
+    rows = []
+    for cells in reader:
+        if any(cell.strip() for cell in cells):
+            padded = [*cells, *[""] * (len(columns) - len(cells))]
+            rows.append({name: cell.strip() for name, cell in zip(columns, padded, strict=False)})
+    return rows
+
+
+def _column(name: str) -> str:
+    return re.sub(r"[\s-]+", "_", str(name).strip().lower())
+
+
+def _decoded(data: bytes) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")

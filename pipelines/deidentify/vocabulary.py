@@ -1,0 +1,31 @@
+"""The vocabulary: words that DICOM, mammography and plain English use, by which an unknown word is told."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+_LETTERS = frozenset("abcdlmrswxyz")
+_SHORT_CODE = re.compile(r"[a-z]?\d{1,3}[a-z]{0,2}")
+
+
+@cache
+def words() -> frozenset[str]:
+    """All words, in small letters."""
+    return frozenset(Path(__file__).with_name("vocabulary.txt").read_text(encoding="utf-8").split())
+
+
+@cache
+def names() -> frozenset[str]:
+    """Frequent names of persons, in small letters, that are no vocabulary even where a term's stem is spelled alike."""
+    lines = Path(__file__).with_name("names.txt").read_text(encoding="utf-8").splitlines()
+    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
+
+
+def is_known(token: str) -> bool:
+    """Whether a token says nothing of a person: a known word, a letter such as L, a code such as 4V."""
+    small = token.lower().replace("’", "'").removesuffix("'s").replace("'", "")
+    if len(small) <= 1:
+        return small in _LETTERS or small.isdecimal()
+    if small in words() or _SHORT_CODE.fullmatch(small) is not None:
+        return True
+    return small not in names() and (small.removesuffix("s") in words() or small.removesuffix("es") in words())
