@@ -15,8 +15,6 @@ from pipelines.archive.deliveries import Delivery, is_settled, list_deliveries, 
 PER_DELIVERY = ("level_d/inventory", "level_c/objects", "level_c/reports", "level_b/images")
 OVER_ALL = ("level_b/vendor_curves", "level_a/labels", "level_a/dataset")
 REPORT = "evaluation/readiness_report"
-QUIET_SECONDS = 60.0
-"""A delivery is taken up when nothing in it has changed for so long."""
 
 
 def selection(*assets: str) -> dg.AssetSelection:
@@ -28,7 +26,6 @@ climb = dg.define_asset_job(
     "climb",
     selection(*PER_DELIVERY, *OVER_ALL, REPORT),
     description="One delivery from level D to B, then level A over all deliveries.",
-    partitions_def=deliveries,
 )
 refresh = dg.define_asset_job(
     "refresh", selection(*OVER_ALL, REPORT), description="Level A over all deliveries that stand at level B."
@@ -43,18 +40,15 @@ everything = dg.define_asset_job(
     "everything",
     dg.AssetSelection.all(),
     description="The whole ladder for one delivery: D to A, pGAN, synthetic images, report.",
-    partitions_def=deliveries,
 )
 jobs = [climb, refresh, train, augment, everything]
 
 
-def settled_deliveries(
-    ladder: Ladder, now: float, quiet_seconds: float = QUIET_SECONDS
-) -> Iterator[tuple[str, Delivery]]:
+def settled_deliveries(ladder: Ladder, now: float) -> Iterator[tuple[str, Delivery]]:
     """The deliveries in the inbox that have come to rest, with their partitions."""
     zones, key = ladder.zones, ladder.key
     for delivery in list_deliveries(zones.inbox):
-        if is_settled(delivery, quiet_seconds, now):
+        if is_settled(delivery, ladder.quiet_seconds, now):
             yield register(zones.vault, key, delivery), delivery
 
 

@@ -1,6 +1,5 @@
 """Rung A: density labels with their sources, and the balanced, split, de-duplicated set to train on."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,11 +12,10 @@ from assets.resources import Ladder
 from assets.rung import check_gate, check_results, counts_table, progress_of, rung, thumbnail
 from assets.tables_at_hand import images_of, standing_votes
 from pipelines.curate.dataset import DatasetSettings, write_dataset
-from pipelines.label.fusion import fuse
+from pipelines.label.fusion import fuse, label_rows
 from pipelines.readiness.criteria import check
 from pipelines.readiness.figures import dataset_figures, labels_figures
 from pipelines.storage.digests import sha256_of_json
-from pipelines.storage.ledger import LedgerRow
 from pipelines.storage.publication import Staging
 from pipelines.storage.shards import ShardReader
 from pipelines.storage.tables import (
@@ -66,21 +64,6 @@ def labels(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeR
         "conflicts": int(table["conflict"].sum()),
     }
     return made.result(metadata, check_results(check(LABELS_KEY, figures(made.folder))))
-
-
-def label_rows(votes: pa.Table, table: pa.Table) -> list[LedgerRow]:
-    """Ledger rows: each label and the statements that it rests on."""
-    evidence = {v["vote_id"]: (v["evidence_id"], sha256_of_json(v)) for v in votes.to_pylist()}
-    return [
-        LedgerRow(
-            f"label:{row['image_id']}",
-            "labels.parquet",
-            sha256_of_json(row),
-            tuple(evidence[v] for v in json.loads(row["evidence"])),
-            "label",
-        )
-        for row in table.to_pylist()
-    ]
 
 
 @rung(DATASET_KEY, deps=["level_b/images", "level_b/vendor_curves", LABELS_KEY], kinds={"numpy", "arrow"})

@@ -55,6 +55,8 @@ class Ladder(dg.ConfigurableResource):
     """Where deliveries arrive; default $MIDAR_INBOX, else restricted/inbox."""
     processes: int = 0
     """Local processes; 0 takes all cores."""
+    quiet_seconds: float = 60.0
+    """The sensor takes a delivery up when nothing in it has changed for so long."""
 
     @property
     def zones(self) -> Zones:

@@ -18,7 +18,7 @@ from pipelines.curate.contact_sheet import choose, write_sheet
 from pipelines.curate.pyramid import PyramidWriter
 from pipelines.curate.selection import Selection, select
 from pipelines.curate.splits import PROPORTIONS, Proportions
-from pipelines.storage.digests import sha256_of_array
+from pipelines.storage.digests import sha256_of_array, sha256_of_json
 from pipelines.storage.ledger import LedgerRow
 from pipelines.storage.shards import ShardWriter
 from pipelines.storage.tables import DATASET, EXCLUSIONS, PLAN, write_table
@@ -67,7 +67,8 @@ def write_dataset(
     """
     luts = _luts(curves)
     selection = select(images, labels, settings.proportions, luts)
-    rows, ledger = _write_pictures(selection, luts, picture, folder, settings, progress)
+    label_digests = {row["image_id"]: sha256_of_json(row) for row in labels.to_pylist()}
+    rows, ledger = _write_pictures(selection, luts, label_digests, picture, folder, settings, progress)
     plan = plan_balance(rows, settings.balance)
     write_table(folder / "dataset.parquet", DATASET, DATASET.build(rows))
     write_table(folder / "exclusions.parquet", EXCLUSIONS, EXCLUSIONS.build(selection.exclusions))
@@ -86,6 +87,7 @@ def write_dataset(
 def _write_pictures(
     selection: Selection,
     luts: dict[str, tuple[np.ndarray, str]],
+    label_digests: dict[str, str],
     picture: Callable[[str, str, int], np.ndarray],
     folder: Path,
     settings: DatasetSettings,
@@ -109,7 +111,11 @@ def _write_pictures(
             digest = sha256_of_array(gray)
             placed = {"picture_sha256": digest, "shard": shard, "shard_row": shard_row, "pyramid_row": pyramid_row}
             rows.append({name: value for name, value in {**row, **placed}.items() if name in _DATASET_COLUMNS})
-            inputs = ((row["image_id"], row["picture_sha256"]), (f"vendor_curve:{row['vendor_group']}", version))
+            inputs = (
+                (row["image_id"], row["picture_sha256"]),
+                (f"label:{row['image_id']}", label_digests[row["image_id"]]),
+                (f"vendor_curve:{row['vendor_group']}", version),
+            )
             ledger.append(LedgerRow(row["image_id"], shard, digest, inputs, "harmonize"))
             if row["image_id"] in shown:
                 thumbnails[row["image_id"]] = next((g for g in levels if g.shape[0] <= THUMBNAIL_ROWS), gray)

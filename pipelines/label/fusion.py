@@ -14,6 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipelines.storage.digests import sha256_of_json
+from pipelines.storage.ledger import LedgerRow
 from pipelines.storage.tables import DENSITIES, LABELS
 
 CHANNELS = ("table", "sr", "text")
@@ -91,3 +93,18 @@ def median(densities: Iterable[str]) -> str:
     """The median of densities on the scale A to D; of an even number, the denser of the middle two."""
     ranks = sorted(DENSITIES.index(d) for d in densities)
     return DENSITIES[ranks[len(ranks) // 2]]
+
+
+def label_rows(votes: pa.Table, labels: pa.Table) -> list[LedgerRow]:
+    """The ledger's rows: each label, ``label:<image_id>``, and the pieces of evidence that it rests on."""
+    evidence = dict(zip(votes["vote_id"].to_pylist(), votes["evidence_id"].to_pylist(), strict=True))
+    rows = []
+    for row in labels.to_pylist():
+        inputs = sorted({(evidence[vote], "") for vote in json.loads(row["evidence"])})
+        rows.append(LedgerRow(label_id(row["image_id"]), "labels.parquet", sha256_of_json(row), tuple(inputs), "label"))
+    return rows
+
+
+def label_id(image_id: str) -> str:
+    """The id by which the ledger knows an image's label."""
+    return f"label:{image_id}"

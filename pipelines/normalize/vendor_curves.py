@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.storage.digests import sha256_of_file, sha256_of_json
+from pipelines.storage.digests import sha256_of_json
 from pipelines.storage.ledger import LedgerRow
 from pipelines.storage.tables import DENSITIES, VENDOR_CURVES, write_table
 
@@ -124,10 +124,12 @@ def fit_vendor_curves(
     write_table(folder / "vendor_curves.parquet", VENDOR_CURVES, VENDOR_CURVES.build(rows))
     _draw(folder / "curves.png", rows)
     inputs = sorted(pair for group in groups.values() for pair in group.inputs)
-    ledger = LedgerRow(
-        version, "vendor_curves.parquet", sha256_of_file(folder / "vendor_curves.parquet"), tuple(inputs), OPERATION
-    )
-    return CurvesSummary({row["vendor_group"]: row["fitted_on"] for row in rows}, version, (ledger,))
+    fit = LedgerRow("vendor_curves", "vendor_curves.parquet", version, tuple(inputs), OPERATION)
+    curves = [
+        LedgerRow(f"vendor_curve:{row['vendor_group']}", fit.path, version, ((fit.output, version),), OPERATION)
+        for row in rows
+    ]
+    return CurvesSummary({row["vendor_group"]: row["fitted_on"] for row in rows}, version, (fit, *curves))
 
 
 def apply_curve(picture: np.ndarray, lut: np.ndarray) -> np.ndarray:

@@ -11,6 +11,9 @@ SEALED = "hmac:"
 """Prefix of a keyed digest that stands in the research zone for the digest of raw content."""
 
 
+_GROUPS = ("level_d", "level_c", "level_b", "level_a", "pgan", "synthetic", "evaluation")
+
+
 @dataclass(frozen=True)
 class Node:
     """One thing that the ledgers know: id, digest, where it lies, and how it was made."""
@@ -53,11 +56,19 @@ class Lineage:
         return index
 
     @cached_property
-    def _users(self) -> dict[str, list[Node]]:
+    def _by_digest(self) -> dict[str, list[Node]]:
         index: dict[str, list[Node]] = {}
         for node in self.nodes:
-            for name, _ in node.inputs:
-                index.setdefault(name, []).append(node)
+            index.setdefault(node.sha256, []).append(node)
+        return index
+
+    @cached_property
+    def _users(self) -> dict[Node, list[Node]]:
+        index: dict[Node, list[Node]] = {}
+        for node in self.nodes:
+            for _, _, source in self.sources(node):
+                if source is not None:
+                    index.setdefault(source, []).append(node)
         return index
 
     def find(self, name: str) -> list[Node]:
@@ -68,22 +79,27 @@ class Lineage:
         return [n for n in self.nodes if n.id.startswith(name) or n.sha256.startswith(name)]
 
     def sources(self, node: Node) -> list[tuple[str, str, Node | None]]:
-        """What a thing was made from: (id, digest, the thing itself where a ledger at hand knows it)."""
+        """What a thing was made from: (id, digest, the thing itself where a ledger at hand knows it).
+
+        An input with a sealed or empty digest is known by its id, any other by its digest.
+        """
         found = []
         for name, digest in node.inputs:
-            candidates = [n for n in self._by_id.get(name, []) if n is not node]
-            match = [n for n in candidates if digest.startswith(SEALED) or n.sha256 == digest]
-            found.append((name, digest, match[0] if match else None))
+            by_id = not digest or digest.startswith(SEALED)
+            candidates = self._by_id.get(name, []) if by_id else self._by_digest.get(digest, [])
+            others = [n for n in candidates if n is not node]
+            found.append((name, digest, min(others, key=lambda n: (n.id != name, -_height(n)), default=None)))
         return found
 
     def products(self, node: Node) -> list[Node]:
         """What was made from a thing."""
-        users = self._users.get(node.id, [])
-        return [
-            u
-            for u in users
-            if u is not node and any(i == node.id and (s.startswith(SEALED) or s == node.sha256) for i, s in u.inputs)
-        ]
+        return self._users.get(node, [])
+
+
+def _height(node: Node) -> int:
+    """How high on the ladder a thing was made: a picture that a step left as it was is that step's."""
+    group = node.asset.split("/")[0]
+    return _GROUPS.index(group) if group in _GROUPS else -1
 
 
 def _node(batch: Batch, row: dict) -> Node:

@@ -18,11 +18,10 @@ from pipelines.storage.tables import DATASET, IMAGES, INVENTORY, read_table
 
 
 @pytest.fixture
-def ladder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ladder:
-    monkeypatch.setattr("assets.automation.QUIET_SECONDS", 0.0)
+def ladder(tmp_path: Path) -> Ladder:
     inbox = tmp_path / "inbox"
     inbox.mkdir()
-    return Ladder(data=str(tmp_path / "data"), inbox=str(inbox), processes=1)
+    return Ladder(data=str(tmp_path / "data"), inbox=str(inbox), processes=1, quiet_seconds=0.0)
 
 
 @pytest.fixture
@@ -69,8 +68,9 @@ def test_new_delivery_becomes_a_partition_once_and_a_changed_one_runs_again(
 def test_delivery_still_arriving_waits(ladder: Ladder) -> None:
     (ladder.zones.inbox / "d").mkdir()
     (ladder.zones.inbox / "d" / "a.dcm").write_bytes(b"x")
-    assert list(settled_deliveries(ladder, time.time(), quiet_seconds=60)) == []
-    assert len(list(settled_deliveries(ladder, time.time() + 61, quiet_seconds=60))) == 1
+    patient = Ladder(data=ladder.data, inbox=ladder.inbox, quiet_seconds=60.0)
+    assert list(settled_deliveries(patient, time.time())) == []
+    assert len(list(settled_deliveries(patient, time.time() + 61))) == 1
 
 
 def test_nightly_schedule_climbs_each_delivery_once_a_night(instance: dg.DagsterInstance, ladder: Ladder) -> None:

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from pipelines.curate.dataset import DatasetSettings, write_dataset
-from pipelines.storage.digests import sha256_of_array
+from pipelines.storage.digests import sha256_of_array, sha256_of_json
 from pipelines.storage.shards import Shard, ShardError, ShardReader
 from pipelines.storage.tables import DATASET, EXCLUSIONS, PLAN, read_table
 
@@ -91,11 +91,13 @@ def test_ledger_has_a_row_for_each_picture(level_b, tmp_path):
     rows = {r["image_id"]: r for r in read_table(tmp_path / "dataset.parquet", DATASET).to_pylist()}
     source = {r["image_id"]: r for r in level_b.images.to_pylist()}
     assert len(summary.ledger) == len(rows)
+    digests = {r["image_id"]: sha256_of_json(r) for r in level_b.labels.to_pylist()}
     for entry in summary.ledger:
         row = rows[entry.output]
         assert (entry.path, entry.sha256, entry.operation) == (row["shard"], row["picture_sha256"], "harmonize")
         assert entry.inputs[0] == (entry.output, source[entry.output]["picture_sha256"])
-        assert entry.inputs[1] == (f"vendor_curve:{row['vendor_group']}", "v" * 64)
+        assert entry.inputs[1] == (f"label:{entry.output}", digests[entry.output])
+        assert entry.inputs[2] == (f"vendor_curve:{row['vendor_group']}", "v" * 64)
 
 
 def digests(folder):

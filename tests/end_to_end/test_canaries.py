@@ -44,7 +44,10 @@ def survivors(canaries: list[str], places: list[Path], scratch: Path) -> set[tup
     patterns.write_bytes(b"\n".join(sorted({s for c in canaries for s in spellings(c)})) + b"\n")
     command = ["grep", "--recursive", "--text", "--only-matching", "--fixed-strings", "--ignore-case"]
     result = subprocess.run(
-        [*command, "--file", patterns, "--", *places], capture_output=True, env={**os.environ, "LC_ALL": "C"}, check=False
+        [*command, "--file", patterns, "--", *places],
+        capture_output=True,
+        env={**os.environ, "LC_ALL": "C"},
+        check=False,
     )
     assert result.returncode in (0, 1), result.stderr
     lines = result.stdout.decode("latin-1").splitlines()

@@ -76,8 +76,10 @@ def test_curves_rise_from_zero_and_are_recorded(tmp_path: Path) -> None:
         assert (np.diff(lut) >= 0).all()
         assert (row["training_images"], row["images"], row["version"]) == (24, 24, summary.version)
     assert (tmp_path / "out" / "curves.png").read_bytes()[:4] == b"\x89PNG"
-    (entry,) = summary.ledger
-    assert (entry.output, entry.path, len(entry.inputs)) == (summary.version, "vendor_curves.parquet", 72)
+    fit_row, *curves = summary.ledger
+    assert (fit_row.output, fit_row.sha256, len(fit_row.inputs)) == ("vendor_curves", summary.version, 72)
+    assert [row.output for row in curves] == [f"vendor_curve:{group}" for group in sorted(GROUPS)]
+    assert {row.inputs for row in curves} == {(("vendor_curves", summary.version),)}
 
 
 def test_vendors_look_alike_afterwards_and_density_stays(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Synthetic pictures to quota: sampling, screening, DICOM, contact sheet, and the augmented set."""

@@ -1,0 +1,103 @@
+"""Finds copies of training pictures: the distance from a picture to the nearest one that a model was trained on.
+
+Pictures are compared as small ones: averaged over blocks to about 40 rows, blurred, freed of what is coarse and of the
+outline (in which all breasts are alike) and scaled to unit length. The distance of two of them is √(2 − 2r), r being
+their correlation: 0 for the same picture, √2 for unrelated ones. A candidate is also compared mirrored (both ways) and
+shifted by up to two of the small picture's pixels; its distance is the least of all.
+
+On 164 CDD-CESM mammograms at 80×64 the 1 % quantile of real-to-nearest-other-real distances is 0.55; copies with noise
+of 200 gray values and shifts of two pixels lie at 0.30 (median) and 0.52 (99 % of them).
+"""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from pipelines.synthesize.pictures import PictureSet, reduced
+
+_ROWS = 40
+_FINE, _COARSE = 1.0, 4.0
+_REACH = 2
+_AIR = 64
+_CHUNK = 64
+
+FLOOR = 0.1
+"""The threshold is never below this distance, within which slight noise leaves a picture: duplicates among the training
+pictures must not blind the screen."""
+
+
+@dataclass(frozen=True)
+class Neighbor:
+    """A picture's nearest training picture: its row in the set, and the distance (0…2)."""
+
+    row: int
+    distance: float
+
+
+class NeighborIndex:
+    """The training pictures, ready for comparison: 5 kB each."""
+
+    def __init__(self, training: PictureSet) -> None:
+        if not len(training):
+            raise ValueError("there are no training pictures to compare with")
+        unshifted = slice(_REACH, -_REACH), slice(_REACH, -_REACH)
+        pictures = (picture for part in training.batches(_CHUNK) for picture in part.pictures)
+        self._unit = np.concatenate([_units(_band(reduced(p, _ROWS))[unshifted], 0) for p in pictures])
+
+    def nearest(self, picture: NDArray[np.uint16], but: int | None = None) -> Neighbor:
+        """The training picture nearest to a picture of the same shape; ``but`` leaves one training row out."""
+        small = reduced(picture, _ROWS)
+        units = np.concatenate([_units(_band(small[::down, ::across]), _REACH) for down, across in _MIRRORS])
+        likeness = units @ self._unit.T
+        if but is not None:
+            likeness[:, but] = -2
+        variant, row = np.unravel_index(int(likeness.argmax()), likeness.shape)
+        apart = units[variant].astype(np.float64) - self._unit[row]
+        return Neighbor(int(row), float(np.sqrt(np.sum(apart**2))))
+
+    def threshold(self, training: PictureSet, quantile: float, at_most: int) -> float:
+        """The least distance that a new picture should keep: a quantile of the training pictures' own distances.
+
+        Each of at most ``at_most`` training pictures is compared with all others but itself. Which ones are of one
+        woman is not known here; her four views are nearer to one another than to strangers, so low distances are
+        over-represented and the threshold errs towards keeping.
+        """
+        rows = training.evenly(at_most)
+        if len(training) < 2:
+            return FLOOR
+        distances = [self.nearest(np.asarray(training.pictures[i]), but=i).distance for i in rows]
+        return max(FLOOR, float(np.quantile(distances, quantile)))
+
+
+_MIRRORS = tuple(product((1, -1), (1, -1)))
+
+
+def _band(small: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A reduced picture's tissue without what is finer than a pixel or coarser than several, grown by the reach.
+
+    Averages are over tissue alone, and the pixels along the skin are left out: or else the outline, in which smooth
+    breasts are much alike, would outweigh what is inside it.
+    """
+    wide = np.pad(small, _REACH, mode="edge")
+    tissue = ndimage.gaussian_filter(wide, _FINE / 2, mode="nearest") > _AIR
+    inside = ndimage.binary_erosion(tissue, border_value=1).astype(np.float32)
+    fine = _average(wide, inside, _FINE)
+    return (fine - _average(fine, inside, _COARSE)) * inside
+
+
+def _average(picture: NDArray[np.float32], inside: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    """Gaussian average over the pixels inside (normalized convolution)."""
+    weight = ndimage.gaussian_filter(inside, sigma, mode="nearest")
+    return ndimage.gaussian_filter(picture * inside, sigma, mode="nearest") / np.maximum(weight, 1e-3)
+
+
+def _units(band: NDArray[np.float32], reach: int) -> NDArray[np.float32]:
+    """All shifts of a picture by up to ``reach`` pixels each way, as unit vectors (shifts, pixels)."""
+    shape = band.shape[0] - 2 * reach, band.shape[1] - 2 * reach
+    flat = sliding_window_view(band, shape).reshape(-1, shape[0] * shape[1])
+    flat = flat - flat.mean(1, keepdims=True)
+    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)

@@ -1,0 +1,191 @@
+"""Fills the deficit plan: samples candidates in a stream, screens them, and writes those kept."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipelines.storage.atomic import write_bytes, write_json
+from pipelines.storage.digests import sha256_of_array, sha256_of_bytes, sha256_of_json
+from pipelines.storage.ledger import LedgerRow
+from pipelines.storage.shards import ShardWriter
+from pipelines.storage.tables import SYNTHETIC, write_table
+from pipelines.storage.workers import Progress, silent
+from pipelines.synthesize.dicom import Origin, encode
+from pipelines.synthesize.pictures import PictureSet
+from pipelines.synthesize.screening import Score, Screen, Verdict
+from pipelines.synthesize.settings import SynthesisSettings
+from pipelines.synthesize.sheet import Sheet
+
+Sample = Callable[[int, Sequence[int], Sequence[str], Sequence[str]], NDArray[np.uint16]]
+"""The generator: seed, numbers, densities, views → uint16 (n, rows, columns), 0…4095."""
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """A cell of the plan that was not filled, and why: ``condition_unseen`` or ``tries_exhausted``."""
+
+    density: str
+    view: str
+    wanted: int
+    kept: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class SyntheticSummary:
+    """Counts of a synthesis. ``reasons``: rejected candidates by reason; ``kept_by_cell``: (density, view) to count."""
+
+    wanted: int
+    looked_at: int
+    kept: int
+    reasons: Mapping[str, int]
+    kept_by_cell: Mapping[tuple[str, str], int]
+    shortfalls: tuple[Shortfall, ...]
+    critic_low: float | None
+    nearest_low: float | None
+    ledger: tuple[LedgerRow, ...]
+
+
+def fill_quota(
+    plan: pa.Table,
+    *,
+    sample: Sample,
+    score: Score,
+    training: PictureSet,
+    held_back: PictureSet,
+    model_sha256: str,
+    settings: SynthesisSettings = SynthesisSettings(),  # noqa: B008 - frozen
+    folder: Path,
+    conditions: Collection[tuple[str, str]] | None = None,
+    progress: Progress = silent,
+) -> SyntheticSummary:
+    """Make each cell's deficit of the plan (PLAN), or say by how much and why it fell short.
+
+    Writes ``synthetic.parquet`` (SYNTHETIC: a row for every candidate that was looked at), and where there is something
+    to write, ``screen.json`` (thresholds), ``synthetic-*.arrow``, ``dicom/<id>.dcm`` and ``sheet.png``.
+    Memory does not grow with the quota but for the table's rows. ``conditions``: the (density, view) pairs that the
+    model has seen; others are not asked for, nor are those for which ``sample`` raises a subclass of ValueError.
+    """
+    deficits = {(r["density"], r["view"]): r["deficit"] for r in plan.to_pylist() if r["deficit"]}
+    writer = _Writer(folder, model_sha256, settings.seed)
+    screen = None
+    shortfalls = []
+    total = sum(deficits.values())
+    if deficits:
+        screen = Screen.calibrated(training, held_back, score, settings)
+        write_json(folder / "screen.json", screen.to_json())
+        done = 0
+        with ShardWriter(folder, "synthetic", training.pictures.shape[1:]) as shards:
+            for (density, view), wanted in sorted(deficits.items()):
+                unseen = conditions is not None and (density, view) not in conditions
+                kept = 0
+                try:
+                    for number, verdict in () if unseen else _candidates(density, view, wanted, sample, screen):
+                        writer.write(number, density, view, verdict, screen, shards)
+                        kept += verdict.reason is None
+                        progress(done + kept, total)
+                except _UnseenError:
+                    unseen = True
+                if kept < wanted:
+                    reason = "condition_unseen" if unseen else "tries_exhausted"
+                    shortfalls.append(Shortfall(density, view, wanted, kept, reason))
+                done += wanted
+                progress(done, total)
+    return writer.close(total, tuple(shortfalls), screen)
+
+
+class _UnseenError(Exception):
+    """The model does not know the condition."""
+
+
+def _candidates(density: str, view: str, wanted: int, sample: Sample, screen: Screen) -> Iterator[tuple[int, Verdict]]:
+    """Candidates of a cell with their numbers and verdicts, until ``wanted`` are kept or all tries are used."""
+    settings = screen.settings
+    number, kept, last = 0, 0, settings.tries * wanted
+    while kept < wanted and number < last:
+        numbers = range(number, min(number + settings.batch, number + 2 * (wanted - kept), last))
+        densities, views = [density] * len(numbers), [view] * len(numbers)
+        try:
+            pictures = sample(settings.seed, numbers, densities, views)
+        except ValueError as error:
+            if type(error) is ValueError:
+                raise
+            raise _UnseenError from error
+        for number, verdict in zip(numbers, screen.judge(pictures, densities, views), strict=True):
+            yield number, verdict
+            kept += verdict.reason is None
+            if kept == wanted:
+                return
+        number = numbers[-1] + 1
+
+
+class _Writer:
+    """Writes kept pictures as they come and remembers the rows."""
+
+    def __init__(self, folder: Path, model_sha256: str, seed: int) -> None:
+        self.folder, self.model_sha256, self.seed = folder, model_sha256, seed
+        self.rows: list[dict[str, Any]] = []
+        self.ledger: list[LedgerRow] = []
+        self.sheet = Sheet()
+
+    def write(
+        self, number: int, density: str, view: str, verdict: Verdict, screen: Screen, shards: ShardWriter
+    ) -> None:
+        """Take in one candidate: its row, and its files where it is kept."""
+        digest = sha256_of_json([self.model_sha256, self.seed, number, density, view])
+        origin = Origin(f"S-{digest[:16]}", self.model_sha256, self.seed, number, density, view)
+        row = {
+            "synthetic_id": origin.synthetic_id,
+            "number": number,
+            "seed": self.seed,
+            "density": density,
+            "view": view,
+            "verdict": "kept" if verdict.reason is None else "rejected",
+            "reason": verdict.reason,
+            "critic_score": verdict.critic_score,
+            "critic_low": screen.critic_low,
+            "nearest_distance": verdict.nearest_distance,
+            "nearest_low": screen.nearest_low,
+            "nearest_image_id": verdict.nearest_image_id,
+            "dense_fraction": verdict.dense_fraction,
+            "model_sha256": self.model_sha256,
+        }
+        if verdict.reason is None:
+            row |= self._keep(origin, verdict.picture, shards)
+        self.rows.append(row)
+
+    def _keep(self, origin: Origin, picture: NDArray[np.uint16], shards: ShardWriter) -> dict[str, Any]:
+        shard, shard_row = shards.append(origin.synthetic_id, picture)
+        dicom = f"dicom/{origin.synthetic_id}.dcm"
+        instance, data = encode(picture, origin)
+        write_bytes(self.folder / dicom, data)
+        self.sheet.add(picture, origin.density, origin.view)
+        digest = sha256_of_array(picture)
+        made_from = (("model", self.model_sha256),)
+        self.ledger.append(LedgerRow(origin.synthetic_id, shard, digest, made_from, "synthesize"))
+        made_from = ((origin.synthetic_id, digest),)
+        self.ledger.append(LedgerRow(instance, dicom, sha256_of_bytes(data), made_from, "encode_dicom"))
+        return {"picture_sha256": digest, "shard": shard, "shard_row": shard_row, "dicom": dicom}
+
+    def close(self, wanted: int, shortfalls: tuple[Shortfall, ...], screen: Screen | None) -> SyntheticSummary:
+        """Write the table and the sheet, and count."""
+        write_table(self.folder / "synthetic.parquet", SYNTHETIC, SYNTHETIC.build(self.rows))
+        self.sheet.draw(self.folder / "sheet.png")
+        kept = [row for row in self.rows if row["verdict"] == "kept"]
+        return SyntheticSummary(
+            wanted=wanted,
+            looked_at=len(self.rows),
+            kept=len(kept),
+            reasons=dict(sorted(Counter(r["reason"] for r in self.rows if r["reason"]).items())),
+            kept_by_cell=dict(sorted(Counter((r["density"], r["view"]) for r in kept).items())),
+            shortfalls=shortfalls,
+            critic_low=screen.critic_low if screen else None,
+            nearest_low=screen.nearest_low if screen else None,
+            ledger=tuple(self.ledger),
+        )

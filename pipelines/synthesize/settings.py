@@ -1,0 +1,47 @@
+"""Settings of a synthesis. Light to import."""
+
+from dataclasses import dataclass
+
+
+class SynthesisSettingsError(ValueError):
+    """A setting is out of its range."""
+
+
+@dataclass(frozen=True)
+class SynthesisSettings:
+    """What fixes a synthesis, together with the plan, the model and the real pictures.
+
+    - ``seed``: of the run; with a candidate's number it fixes the latent.
+    - ``batch``: candidates sampled at a time; changes nothing but memory and speed.
+    - ``tries``: candidates looked at for each wanted picture, before a cell of the plan is given up short.
+    - ``critic_quantile``: share of the held-back real pictures whose critic score lies below the least one accepted.
+    - ``least_held_back``: with fewer held-back pictures than this, the training pictures' scores serve as well.
+    - ``copy_quantile``: share of the training pictures whose distance to their nearest other training picture lies
+      below the least one accepted.
+    - ``calibration_pictures``: real pictures of each kind (training, held back) that thresholds are measured on at
+      most, taken evenly.
+    - ``air_floor``: gray (of 4095) up to which a pixel outside the breast is haze.
+
+    Raises SynthesisSettingsError.
+    """
+
+    seed: int = 0
+    batch: int = 16
+    tries: int = 10
+    critic_quantile: float = 0.02
+    least_held_back: int = 20
+    copy_quantile: float = 0.01
+    calibration_pictures: int = 500
+    air_floor: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "tries", "least_held_back", "calibration_pictures"):
+            if getattr(self, name) < 1:
+                raise SynthesisSettingsError(f"{name} is less than 1")
+        for name in ("critic_quantile", "copy_quantile"):
+            if not 0 <= getattr(self, name) < 0.5:
+                raise SynthesisSettingsError(f"{name} is not within 0…0.5")
+        if not 0 < self.air_floor < 1024:
+            raise SynthesisSettingsError("air_floor is not within 1…1023")
+        if self.seed < 0:
+            raise SynthesisSettingsError("seed is negative")

@@ -1,0 +1,68 @@
+"""Running the command as a user does, and reading what it published."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+COMMAND = Path(sys.executable).parent / "midar"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A finished run: its folders, and all that it printed."""
+
+    inbox: Path
+    data: Path
+    truth: Path
+    temporary: Path
+    printed: str
+
+    @property
+    def research(self) -> Path:
+        return self.data / "research"
+
+
+def environment(temporary: Path) -> dict[str, str]:
+    """The environment of a run: a temporary folder of its own, no settings from outside."""
+    temporary.mkdir(parents=True, exist_ok=True)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MIDAR_", "DAGSTER_"))}
+    return {**kept, "TMPDIR": str(temporary), "COLUMNS": "160", "DAGSTER_DISABLE_TELEMETRY": "1"}
+
+
+def midar(*arguments: object, temporary: Path, check: bool = True) -> subprocess.CompletedProcess:
+    """Run the command to its end."""
+    result = subprocess.run(
+        [COMMAND, *map(str, arguments)], capture_output=True, text=True, env=environment(temporary), check=False
+    )
+    if check and result.returncode:
+        raise AssertionError(f"exit {result.returncode}\n{result.stdout[-4000:]}\n{result.stderr[-4000:]}")
+    return result
+
+
+def same_key(first: Path, second: Path) -> None:
+    """Give a second data root the key of the first."""
+    vault = second / "restricted" / "vault"
+    vault.mkdir(parents=True, mode=0o700)
+    shutil.copy(first / "restricted" / "vault" / "key", vault / "key")
+    (vault / "key").chmod(0o600)
+
+
+def published(data: Path) -> dict[str, bytes]:
+    """Every published file of the research zone by its path; the ledger, whose rows hold times, aside."""
+    research = data / "research"
+    return {
+        str(p.relative_to(research)): p.read_bytes()
+        for p in sorted(research.rglob("*"))
+        if p.is_file() and not {"ledger", ".locks", ".work"} & set(p.relative_to(research).parts)
+    }
+
+
+def ran(root: Path, *options: object, patients: int, seed: int, phantom: tuple[object, ...] = ()) -> Ran:
+    """Make a phantom archive under ``root`` and climb it."""
+    inbox, data, truth, temporary = root / "inbox", root / "data", root / "truth", root / "tmp"
+    midar("phantom", inbox, "--patients", patients, "--seed", seed, "--truth", truth, *phantom, temporary=temporary)
+    result = midar("run", "--inbox", inbox, "--data", data, *options, temporary=temporary)
+    return Ran(inbox, data, truth, temporary, result.stdout + result.stderr)

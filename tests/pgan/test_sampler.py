@@ -1,0 +1,136 @@
+"""Sampling from a published model: the same picture whatever is asked for beside it."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.pgan.conditions import ConditionError
+from pipelines.pgan.feed import Pyramid, read_dataset, rows_of
+from pipelines.pgan.model import ModelError
+from pipelines.pgan.sampler import Sampler, latent_of, load_critic, load_sampler
+from pipelines.pgan.settings import PGANSettings
+from pipelines.pgan.training import train
+from pipelines.storage.digests import sha256_of_file
+from tests.pgan.conftest import make_dataset
+
+SETTINGS = replace(PGANSettings.tiny(), stable_images=(32, 32, 64), fade_images=(0, 16, 16))
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory) -> tuple[Path, Path]:
+    """A data set without density D and without C in MLO, and the model trained on it."""
+    root = tmp_path_factory.mktemp("published")
+    folder = make_dataset(root / "dataset", train={"A": 8, "B": 9}, levels=3)
+    train(folder, settings=SETTINGS, checkpoints=root / "checkpoints", folder=root / "model")
+    return folder, root / "model"
+
+
+@pytest.fixture(scope="module")
+def sampler(published) -> Sampler:
+    return load_sampler(published[1])
+
+
+@pytest.fixture
+def model(published, tmp_path) -> Path:
+    """A copy of the model to be damaged."""
+    return Path(shutil.copytree(published[1], tmp_path / "model"))
+
+
+def test_pictures_are_gray_values_at_the_models_resolution(sampler, published):
+    pictures = sampler.sample(1, [0, 1, 2], ["A", "B", "A"], ["CC", "MLO", "CC"])
+    assert pictures.shape == (3, *sampler.resolution) == (3, 20, 16)
+    assert pictures.dtype == np.uint16
+    assert pictures.max() <= 4095
+    assert sampler.model_sha256 == sha256_of_file(published[1] / "generator.safetensors")
+
+
+def test_a_picture_is_the_same_in_any_batch_and_order(sampler):
+    numbers = list(range(9))
+    densities, views = list("ABABABABA"), ["CC", "CC", "MLO"] * 3
+    together = sampler.sample(7, numbers, densities, views)
+    for i in (0, 4, 8):
+        np.testing.assert_array_equal(sampler.sample(7, [i], [densities[i]], [views[i]])[0], together[i])
+    backwards = sampler.sample(7, numbers[::-1], densities[::-1], views[::-1])
+    np.testing.assert_array_equal(backwards[::-1], together)
+
+
+def test_it_is_the_same_after_loading_again_and_under_other_threads(sampler, published):
+    import torch
+
+    asked = (7, [3, 5], ["A", "B"], ["CC", "MLO"])
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        again = load_sampler(published[1]).sample(*asked)
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(again, sampler.sample(*asked))
+
+
+def test_latents_differ_by_each_of_seed_density_view_and_number():
+    latents = [
+        latent_of(*asked, 64)
+        for asked in ((1, "A", "CC", 0), (2, "A", "CC", 0), (1, "B", "CC", 0), (1, "A", "MLO", 0), (1, "A", "CC", 1))
+    ]
+    assert len({latent.tobytes() for latent in latents}) == 5
+    many = np.stack([latent_of(1, "A", "CC", n, 64) for n in range(400)])
+    assert many.mean() == pytest.approx(0, abs=0.03)
+    assert many.std() == pytest.approx(1, abs=0.03)
+    assert np.abs(np.corrcoef(many[:50]) - np.eye(50)).max() < 0.6
+
+
+def test_conditions_that_training_did_not_see_are_refused_by_name(sampler):
+    assert sampler.conditions == (("A", "CC"), ("A", "MLO"), ("B", "CC"), ("B", "MLO"))
+    with pytest.raises(ConditionError, match="no training images of C MLO, D CC"):
+        sampler.sample(1, [0, 1, 2], ["A", "D", "C"], ["CC", "CC", "MLO"])
+    with pytest.raises(ConditionError):
+        sampler.sample(1, [0], ["E"], ["CC"])
+
+
+def test_nothing_asked_gives_nothing(sampler):
+    assert sampler.sample(1, [], [], []).shape == (0, 20, 16)
+
+
+def test_a_score_does_not_depend_on_the_other_pictures(published):
+    folder, model = published
+    table = rows_of(read_dataset(folder), "train")
+    pictures = Pyramid(folder).take(table, 3)
+    densities, views = table["density"].to_pylist(), table["view"].to_pylist()
+    score = load_critic(model)
+    together = score(pictures, densities, views)
+    assert together.shape == (17,)
+    assert np.isfinite(together).all()
+    for i in (0, 11):
+        assert score(pictures[i : i + 1], densities[i : i + 1], views[i : i + 1])[0] == together[i]
+    calibration = json.loads((model / "report.json").read_text())["critic_scores"]["training"]
+    assert calibration["mean"] == pytest.approx(together.mean())
+    assert calibration["quantiles"]["0.05"] == pytest.approx(np.quantile(together, 0.05))
+
+
+def test_larger_pictures_are_averaged_down_before_scoring(published):
+    score = load_critic(published[1])
+    picture = np.random.default_rng(0).integers(0, 4096, (1, 20, 16)).astype(np.uint16)
+    larger = picture.repeat(4, 1).repeat(4, 2)
+    assert score(larger, ["A"], ["CC"]) == score(picture, ["A"], ["CC"])
+    with pytest.raises(ValueError, match="30×16"):
+        score(np.zeros((1, 30, 16), np.uint16), ["A"], ["CC"])
+
+
+@pytest.mark.parametrize("name", ["generator.safetensors", "model.json"])
+@pytest.mark.parametrize("damage", ["remove", "cut", "flip"])
+def test_a_damaged_model_is_a_clear_error(model, name, damage):
+    path = model / name
+    data = bytearray(path.read_bytes())
+    if damage == "remove":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(data[: len(data) // 2])
+    else:
+        data[data.index(b'"format": 1') + 10 if name == "model.json" else -1] ^= 3
+        path.write_bytes(data)
+    with pytest.raises(ModelError):
+        load_sampler(model)

@@ -1,0 +1,116 @@
+"""The DICOM files: valid for an independent validator, readable by another toolkit, plainly synthetic."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+
+from pipelines.synthesize.dicom import Origin, encode
+
+MODEL = "3f" * 32
+
+
+def origin(density: str = "D", view: str = "MLO", number: int = 7) -> Origin:
+    return Origin("S-0123456789abcdef", MODEL, 11, number, density, view)
+
+
+@pytest.fixture(scope="module")
+def picture(breast: Callable[..., np.ndarray]) -> np.ndarray:
+    return breast(3, "D", "MLO", rows=160)
+
+
+def read(data: bytes) -> pydicom.Dataset:
+    return pydicom.dcmread(BytesIO(data))
+
+
+def test_pixels_and_geometry(picture: np.ndarray) -> None:
+    file = read(encode(picture, origin())[1])
+    assert np.array_equal(file.pixel_array, picture)
+    assert (file.Rows, file.Columns, file.BitsStored, file.PhotometricInterpretation) == (160, 128, 12, "MONOCHROME2")
+    assert file.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"
+    assert [float(s) * file.Rows for s in file.ImagerPixelSpacing] == pytest.approx([307.2, 307.2])
+
+
+def test_marked_synthetic(picture: np.ndarray) -> None:
+    file = read(encode(picture, origin())[1])
+    assert file[0x0008, 0x001C].value == "YES"
+    assert list(file.ImageType) == ["DERIVED", "PRIMARY"]
+    assert str(file.PatientName) == "SYNTHETIC^S-0123456789abcdef"
+    assert file.PatientID.startswith("SYNTHETIC")
+    for part in (MODEL, "seed 11", "number 7", "density D"):
+        assert part in file.DerivationDescription
+    purpose = file.ContributingEquipmentSequence[0].PurposeOfReferenceCodeSequence[0]
+    assert (purpose.CodeValue, purpose.CodingSchemeDesignator) == ("109100", "DCM")
+    assert purpose.CodeMeaning == "Synthesizing Equipment"
+
+
+@pytest.mark.parametrize(
+    ("density", "code"), [("A", "129716005"), ("B", "129717001"), ("C", "129718006"), ("D", "129719003")]
+)
+def test_density_and_view_are_coded(density: str, code: str, picture: np.ndarray) -> None:
+    file = read(encode(picture, origin(density, "CC"))[1])
+    composition = file.AcquisitionContextSequence[0]
+    assert composition.ConceptNameCodeSequence[0].CodeValue == "129715009"
+    assert composition.ConceptCodeSequence[0].CodeValue == code
+    assert file.ViewCodeSequence[0].CodeValue == "399162004"
+
+
+def test_no_dates_and_the_same_bytes(picture: np.ndarray) -> None:
+    uid, data = encode(picture, origin())
+    assert (uid, data) == encode(picture.copy(), origin())
+    file = read(data)
+    dated = [e for e in file.iterall() if e.VR in ("DA", "DT", "TM") and e.value]
+    assert not dated
+    assert uid == file.SOPInstanceUID == file.file_meta.MediaStorageSOPInstanceUID
+    assert re.fullmatch(r"2\.25\.[1-9][0-9]*", uid)
+    assert len(uid) <= 64
+
+
+def test_other_pictures_have_other_uids(picture: np.ndarray) -> None:
+    first, second = read(encode(picture, origin())[1]), read(encode(picture // 2, origin())[1])
+    assert first.SOPInstanceUID != second.SOPInstanceUID
+    assert len({first.SOPInstanceUID, first.SeriesInstanceUID, first.StudyInstanceUID}) == 3
+
+
+def test_gray_values_beyond_12_bits_are_refused(picture: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="4095"):
+        encode(picture + np.uint16(4095), origin())
+
+
+@pytest.mark.parametrize("view", ["CC", "MLO"])
+def test_the_validator_finds_no_errors(view: str, picture: np.ndarray, tmp_path: Path) -> None:
+    """A validator older than the attribute knows no (0008,001C): that one line apart, there is no error."""
+    if shutil.which("dciodvfy") is None:
+        pytest.skip("dciodvfy is not installed")
+    path = tmp_path / "synthetic.dcm"
+    path.write_bytes(encode(picture, origin(view=view))[1])
+    unknown = "Error - Attribute with an even group number is not a recognized standard attribute - (0x0008,0x001c)"
+    said = _validate(path)
+    assert not [line for line in said if line.startswith("Error") and not line.startswith(unknown)]
+    assert "MammographyImageForPresentation" in said
+    plain = pydicom.dcmread(path)
+    del plain[0x0008, 0x001C]
+    plain.save_as(path)
+    assert not [line for line in _validate(path) if line.startswith("Error")]
+
+
+def _validate(path: Path) -> list[str]:
+    done = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False, timeout=60)
+    return (done.stdout + done.stderr).splitlines()
+
+
+def test_another_toolkit_opens_it(picture: np.ndarray, tmp_path: Path) -> None:
+    if shutil.which("dcm2pnm") is None:
+        pytest.skip("dcmtk is not installed")
+    path, png = tmp_path / "synthetic.dcm", tmp_path / "synthetic.png"
+    path.write_bytes(encode(picture, origin())[1])
+    subprocess.run(["dcm2pnm", "--write-png", str(path), str(png)], check=True, timeout=60, capture_output=True)
+    seen = np.asarray(Image.open(png).convert("L")).astype(float)
+    assert np.abs(seen - picture * (255 / 4095)).max() <= 1.5
