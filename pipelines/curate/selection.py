@@ -3,7 +3,8 @@
 Known before any curve is fitted or picture read, so that curves can be fitted on training patients alone.
 """
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,8 +69,7 @@ def select(
     for exclusion in _copied(list(eligible.values())):
         exclusions.append(exclusion)
         del eligible[exclusion["image_id"]]
-    used = {cluster_of[row["patient"]] for row in eligible.values()}
-    split = assign_splits(used, proportions)
+    split = assign_splits(_densities(eligible.values(), cluster_of), proportions)
     included = [
         {**row, "cluster": cluster_of[row["patient"]], "split": split[cluster_of[row["patient"]]]}
         for row in eligible.values()
@@ -89,6 +89,14 @@ def _reason(row: Row, density: str | None, vendor_groups: Collection[str] | None
     if vendor_groups is not None and row["vendor_group"] not in vendor_groups:
         return "no_vendor_curve"
     return "no_density" if density is None else None
+
+
+def _densities(rows: Iterable[Row], cluster_of: dict[str, str]) -> dict[str, str]:
+    """Each cluster's density: that of most of its images, of equally many the denser one."""
+    counts: dict[str, Counter[str]] = {}
+    for row in rows:
+        counts.setdefault(cluster_of[row["patient"]], Counter())[row["density"]] += 1
+    return {cluster: max(c, key=lambda density: (c[density], density)) for cluster, c in counts.items()}
 
 
 def _copied(rows: list[Row]) -> list[Row]:

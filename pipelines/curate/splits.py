@@ -3,15 +3,16 @@
 A cluster's place in [0, 1) is a SHA-256 of its id, which is keyed already; the proportions cut that line. So a
 cluster's split depends on nothing but its own id, and new patients move nobody.
 
-A small set can be unlucky. With ``SMALL`` clusters or more, each split is owed at least half of its proportion, rounded
-up; where the hash gives it fewer, the clusters of other splits that lie nearest to it on the line move over. With the
-default proportions this all but never happens beyond some hundred clusters. What can move when patients arrive: such
-borrowed clusters, and patients who turn out to share an image with another patient.
+A small set can be unlucky, above all in its rare densities. With ``SMALL`` clusters or more, each split is owed at
+least half of its proportion of each density's clusters, rounded up (of fewer than four clusters, training is owed
+one); where the hash gives it fewer, the clusters of other splits that lie nearest to it on the line move over. With
+the default proportions this all but never happens beyond some hundred clusters of a density. What can move when
+patients arrive: such borrowed clusters, and patients who turn out to share an image with another patient.
 """
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipelines.storage.tables import SPLITS
@@ -55,19 +56,30 @@ def split_of(cluster: str, proportions: Proportions = PROPORTIONS) -> str:
     return next((s for s, (_, end) in proportions.intervals().items() if at < end), SPLITS[-1])
 
 
-def assign_splits(clusters: Iterable[str], proportions: Proportions = PROPORTIONS) -> dict[str, str]:
-    """The split of each cluster of a set: by hash, and for small sets with the least number that each split is owed."""
-    split = {c: split_of(c, proportions) for c in sorted(set(clusters))}
+def assign_splits(density_of: Mapping[str, str], proportions: Proportions = PROPORTIONS) -> dict[str, str]:
+    """The split of each cluster of a set, from the clusters' densities (or any other stratum).
+
+    By hash; in small sets each split also gets the least number that it is owed of each density.
+    """
+    split = {c: split_of(c, proportions) for c in sorted(density_of)}
     if len(split) < SMALL:
         return split
-    owed = {s: math.ceil(getattr(proportions, s) * len(split) / 2) for s in SPLITS}
-    counts = {s: sum(v == s for v in split.values()) for s in SPLITS}
+    for density in sorted(set(density_of.values())):
+        _settle(split, [c for c in split if density_of[c] == density], proportions)
+    return split
+
+
+def _settle(split: dict[str, str], clusters: list[str], proportions: Proportions) -> None:
+    """Move clusters of one density until each split has what it is owed."""
+    owed = {s: math.ceil(getattr(proportions, s) * len(clusters) / 2) for s in SPLITS}
+    if sum(owed.values()) > len(clusters):
+        owed = dict.fromkeys(SPLITS, 0) | {SPLITS[0]: 1}
+    counts = {s: sum(split[c] == s for c in clusters) for s in SPLITS}
     for short in SPLITS:
         start, end = proportions.intervals()[short]
         while counts[short] < owed[short]:
-            lenders = [c for c, s in split.items() if s != short and counts[s] > owed[s]]
+            lenders = [c for c in clusters if split[c] != short and counts[split[c]] > owed[split[c]]]
             moved = min(lenders, key=lambda c: (max(start - place(c), place(c) - end), c))
             counts[split[moved]] -= 1
             counts[short] += 1
             split[moved] = short
-    return split

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-LEAST_IMAGES = 20
-LEAST_PATIENTS = 5
+LEAST_IMAGES = 50
+LEAST_PATIENTS = 12
 MOST_IMAGES = 400
 FOLDS = 5
 QUANTILES = np.linspace(0.05, 0.95, 19)

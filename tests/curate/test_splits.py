@@ -10,8 +10,13 @@ def people(n, start=0):
     return [f"P-{hashlib.md5(str(i).encode()).hexdigest()[:16]}" for i in range(start, start + n)]
 
 
+def one(clusters):
+    """All clusters of one density."""
+    return dict.fromkeys(clusters, "B")
+
+
 def test_proportions_of_many_patients():
-    counts = Counter(assign_splits(people(20000)).values())
+    counts = Counter(assign_splits(one(people(20000))).values())
     assert counts["train"] / 20000 == pytest.approx(0.70, abs=0.012)
     assert counts["validation"] / 20000 == pytest.approx(0.15, abs=0.01)
     assert counts["test"] / 20000 == pytest.approx(0.15, abs=0.01)
@@ -23,8 +28,8 @@ def test_the_hash_is_sha256_of_the_id():
 
 
 def test_in_a_large_set_new_patients_move_nobody():
-    before = assign_splits(people(1000))
-    after = assign_splits(people(1100))
+    before = assign_splits(one(people(1000)))
+    after = assign_splits(one(people(1100)))
     assert all(after[p] == s for p, s in before.items())
     assert all(split_of(p) == s for p, s in after.items())
 
@@ -32,7 +37,7 @@ def test_in_a_large_set_new_patients_move_nobody():
 @pytest.mark.parametrize("n", [10, 11, 15, 20, 40, 150])
 def test_a_small_set_gets_its_least_number_in_every_split(n):
     for start in range(0, 3000, 150):
-        counts = Counter(assign_splits(people(n, start)).values())
+        counts = Counter(assign_splits(one(people(n, start))).values())
         assert counts["train"] >= 0.35 * n
         assert counts["validation"] >= 0.075 * n
         assert counts["test"] >= 0.075 * n
@@ -43,25 +48,38 @@ def test_the_nearest_on_the_line_are_borrowed_and_no_other():
     everyone = sorted(people(5000), key=place)
     low = everyone[:10]
     near = [p for p in everyone if place(p) < 0.70][-2:]
-    split = assign_splits([*low, *near])
+    split = assign_splits(one([*low, *near]))
     assert [p for p, s in split.items() if s != "train"] == sorted(near)
     assert sorted(split[p] for p in near) == ["test", "validation"]
 
 
 def test_fewer_than_ten_are_left_to_the_hash():
     low = [p for p in people(200) if place(p) < 0.70][:9]
-    assert set(assign_splits(low).values()) == {"train"}
+    assert set(assign_splits(one(low)).values()) == {"train"}
 
 
 def test_order_and_repetition_do_not_matter():
-    assert assign_splits(people(30)) == assign_splits([*people(30)[::-1], *people(5)])
+    assert assign_splits(one(people(30))) == assign_splits(one([*people(30)[::-1], *people(5)]))
 
 
 def test_a_split_of_no_share_stays_empty():
-    assert set(assign_splits(people(50), Proportions(0.8, 0.2, 0.0)).values()) == {"train", "validation"}
+    assert set(assign_splits(one(people(50)), Proportions(0.8, 0.2, 0.0)).values()) == {"train", "validation"}
 
 
 @pytest.mark.parametrize("shares", [(0.7, 0.15, 0.2), (1.1, -0.1, 0.0)])
 def test_wrong_proportions_are_refused(shares):
     with pytest.raises(ValueError, match="proportions"):
         Proportions(*shares)
+
+
+def test_rare_densities_reach_every_split_of_a_small_set():
+    for start in range(0, 2000, 100):
+        clusters = people(40, start)
+        density_of = {c: "A" if i < 4 else "B" if i < 20 else "C" if i < 37 else "D" for i, c in enumerate(clusters)}
+        split = assign_splits(density_of)
+        of = {d: Counter(split[c] for c in clusters if density_of[c] == d) for d in "ABCD"}
+        assert of["A"]["train"] >= 2
+        assert of["A"]["validation"] >= 1
+        assert of["A"]["test"] >= 1
+        assert of["B"]["train"] >= 6
+        assert of["D"]["train"] >= 1

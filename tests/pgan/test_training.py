@@ -17,6 +17,7 @@ from pipelines.pgan.feed import Batch, Feed, NotEnoughImages, read_dataset, rows
 from pipelines.pgan.growth import Stage, total_images
 from pipelines.pgan.metrics import distance_to_real
 from pipelines.pgan.model import reproducible
+from pipelines.pgan.networks import group_size
 from pipelines.pgan.settings import PGANSettings
 from pipelines.pgan.training import TrainingStopped, TrainingSummary, train
 from pipelines.storage.digests import sha256_of_file
@@ -200,17 +201,38 @@ def test_a_step_follows_the_gradient_of_the_mean_over_parts(dataset):
     for parts in (1, 2):
         engine = Engine(replace(SETTINGS, parts=parts))
         batch = feed.batch(0, 4, 1)
-        doubled = Batch(np.tile(batch.pictures[:2], (2, 1, 1, 1)), np.tile(batch.codes[:2], (2, 1)))
+        doubled = Batch(batch.pictures[:2].repeat(2, 0), batch.codes[:2].repeat(2, 0))
         engine.latents.manual_seed(5)
         with reproducible():
             pieces = engine._split(doubled, Stage(1, 1.0, False))
-            latents = torch.cat([piece.latents for piece in pieces])[:2].repeat(2, 1)
-            for piece, own in zip(pieces, latents.chunk(parts), strict=True):
-                piece.latents = own
+            latents = torch.randn(2, SETTINGS.latent_size, generator=engine.latents).repeat_interleave(2, dim=0)
+            for index, piece in enumerate(pieces):
+                piece.latents = latents[index::parts]
             own = engine._spread(lambda part, engine=engine: engine._judge(part, True), pieces)
         gradients.append([torch.stack(g).mean(0) for g in zip(*own, strict=True) if g[0] is not None])
     for whole, halves in zip(*gradients, strict=True):
         torch.testing.assert_close(whole, halves, rtol=1e-3, atol=1e-4)
+
+
+def test_the_memory_format_does_not_change_what_is_learned(dataset):
+    feed = Feed(dataset, rows_of(read_dataset(dataset), "train"), 0)
+    engines = [Engine(replace(SETTINGS, channels_last=last)) for last in (False, True)]
+    with reproducible():
+        for engine in engines:
+            for step in range(4):
+                engine.step(feed.batch(8 * step, 8, 3), Stage(3, 1.0, False), 8 * step)
+    for network in ("generator", "critic"):
+        first, second = (dict(getattr(engine, network).named_parameters()) for engine in engines)
+        for name, value in first.items():
+            torch.testing.assert_close(value, second[name], rtol=0, atol=2e-3, msg=f"{network} {name}")
+
+
+def test_the_minibatch_statistics_groups_lie_within_a_class(dataset):
+    feed = Feed(dataset, rows_of(read_dataset(dataset), "train"), 0)
+    engine = Engine(SETTINGS)
+    for part in engine._split(feed.batch(0, 16, 1), Stage(1, 1.0, False)):
+        densities = part.codes[:, :3].sum(dim=1).reshape(group_size(len(part.codes)), -1)
+        assert (densities == densities[0]).all()
 
 
 def test_bf16_trains_to_finite_losses_and_float32_weights(dataset, tmp_path):

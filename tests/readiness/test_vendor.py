@@ -50,19 +50,19 @@ def test_vendors_far_apart_are_told_and_a_curve_hides_them(histograms):
 
 
 def test_the_same_answer_every_time(histograms):
-    table = images({"a": histograms(1500, 30), "b": histograms(1700, 30)})
+    table = images({"a": histograms(1500, 60), "b": histograms(1700, 60)})
     assert vendor_balanced_accuracy(table, curves(a=0, b=0)) == vendor_balanced_accuracy(table, curves(a=0, b=0))
 
 
 def test_too_little_is_not_measured(histograms):
     curve = curves(a=0, b=0)
     assert vendor_balanced_accuracy(images({}), curve) is None
-    assert vendor_balanced_accuracy(images({"a": histograms(1500, 40)}), curve) is None
-    assert vendor_balanced_accuracy(images({"a": histograms(1500, 40), "b": histograms(900, 19)}), curve) is None
-    few = images({"a": histograms(1500, 40), "b": histograms(900, 40)}, per_patient=20)
+    assert vendor_balanced_accuracy(images({"a": histograms(1500, 60)}), curve) is None
+    assert vendor_balanced_accuracy(images({"a": histograms(1500, 60), "b": histograms(900, 49)}), curve) is None
+    few = images({"a": histograms(1500, 60), "b": histograms(900, 60)}, per_patient=20)
     assert vendor_balanced_accuracy(few, curve) is None
 
 
 def test_groups_without_a_curve_are_left_out(histograms):
-    table = images({"a": histograms(1500, 30), "b": histograms(1700, 30)})
+    table = images({"a": histograms(1500, 60), "b": histograms(1700, 60)})
     assert vendor_balanced_accuracy(table, curves(a=0)) is None
