@@ -244,8 +244,9 @@ def _is_text(line: Line, characters: int, shape: tuple[int, ...], settings: Text
     """Whether a line that was read must go. An organ may be read as a letter or two that fill the picture."""
     if line.is_marker:
         return not settings.keep_markers and line.score >= _SURE_OUTSIDE
-    if min(line.bottom - line.top, line.right - line.left) > _FILLING * min(shape):
-        return line.characters >= 4 and line.score >= 0.9
+    short, long = sorted((line.bottom - line.top, line.right - line.left))
+    if short > _FILLING * min(shape):
+        return line.characters >= 4 and line.score >= 0.9 and long >= 0.4 * line.characters * short
     return line.characters >= characters and line.score >= _SURE_OUTSIDE
 
 

@@ -67,6 +67,7 @@ def find_breast(picture: np.ndarray) -> Scene:
     """
     import cv2
 
+    cv2.setNumThreads(1)  # work is spread over processes
     thumbnail = np.ascontiguousarray(picture[_STEP // 2 :: _STEP, _STEP // 2 :: _STEP]).astype(np.float32)
     if min(thumbnail.shape, default=0) < 4:
         nothing = np.zeros(tuple(-(-n // _STEP) for n in picture.shape), np.uint8)
@@ -85,9 +86,10 @@ def find_breast(picture: np.ndarray) -> Scene:
 def find_candidates(picture: np.ndarray, scene: Scene) -> list[Candidate]:
     """Groups of strokes that may be text in a 2-D uint8 or uint16 picture in display order, from top to bottom."""
     factor = 2 if max(picture.shape) > _LARGE else 1
-    found = _at_scale(picture, scene, factor)
+    bright, dark = _pool(picture, factor, least=False), _pool(picture, factor, least=True)
+    found = _at_scale(bright, dark, scene, factor)
     if min(picture.shape) >= 16 * _TOP_HAT:
-        found += _at_scale(picture, scene, 4 * factor)
+        found += _at_scale(_pool(bright, 4, least=False), _pool(dark, 4, least=True), scene, 4 * factor)
     return sorted(found, key=lambda c: c.box)
 
 
@@ -104,25 +106,25 @@ def _pool(picture: np.ndarray, factor: int, least: bool) -> np.ndarray:
     return picture
 
 
-def _at_scale(picture: np.ndarray, scene: Scene, factor: int) -> list[Candidate]:
+def _at_scale(bright: np.ndarray, dark: np.ndarray, scene: Scene, factor: int) -> list[Candidate]:
+    """Candidates in a picture pooled by ``factor``: bright strokes in the one, dark ones in the other."""
     import cv2
 
     kernel = np.ones((_TOP_HAT, _TOP_HAT), np.uint8)
-    bright = _pool(picture, factor, least=False)
-    dark = _pool(picture, factor, least=True)
+    most = np.iinfo(bright.dtype).max
     inside = cv2.resize(scene.mask, bright.shape[::-1], interpolation=cv2.INTER_NEAREST)
-    span = max(scene.high - scene.low, 1.0)
+    steps = np.array([_OUTSIDE_RANGE, _INSIDE_RANGE]) * max(scene.high - scene.low, 1.0)
+    least = np.clip(steps, 1, most).astype(bright.dtype)[inside]
     found = []
     for pooled, operation in ((bright, cv2.MORPH_TOPHAT), (dark, cv2.MORPH_BLACKHAT)):
         hat = cv2.morphologyEx(np.ascontiguousarray(pooled), operation, kernel, borderType=cv2.BORDER_REPLICATE)
-        floor = 3 * _local_level(hat)
-        limit = np.maximum(floor, np.where(inside, _INSIDE_RANGE * span, _OUTSIDE_RANGE * span)).astype(hat.dtype)
-        found += _groups(_without_lines((hat > limit).astype(np.uint8)), inside, factor, picture.shape)
+        limit = cv2.max(least, _local_level(hat))
+        found += _groups(_without_lines((hat > limit).astype(np.uint8)), inside, factor, scene.shape)
     return found
 
 
 def _local_level(hat: np.ndarray) -> np.ndarray:
-    """The 60th percentile of the top-hat in each tile, spread over the picture: what noise and texture leave there."""
+    """Three times the 60th percentile of the top-hat in each tile: above what noise and texture leave there."""
     import cv2
 
     rows, columns = (-(-n // _TILE) for n in hat.shape)
@@ -132,8 +134,9 @@ def _local_level(hat: np.ndarray) -> np.ndarray:
     )
     tiles = padded.reshape(rows, _TILE // 4, columns, _TILE // 4).transpose(0, 2, 1, 3).reshape(rows, columns, -1)
     level = np.partition(tiles, int(0.6 * tiles.shape[2]), axis=2)[:, :, int(0.6 * tiles.shape[2])]
-    spread = cv2.resize(level.astype(np.float32), (columns * _TILE, rows * _TILE), interpolation=cv2.INTER_NEAREST)
-    return spread[: hat.shape[0], : hat.shape[1]]
+    level = np.minimum(3 * level.astype(np.int64), np.iinfo(hat.dtype).max).astype(hat.dtype)
+    spread = cv2.resize(level, (columns * _TILE, rows * _TILE), interpolation=cv2.INTER_NEAREST)
+    return np.ascontiguousarray(spread[: hat.shape[0], : hat.shape[1]])
 
 
 def _without_lines(strokes: np.ndarray) -> np.ndarray:

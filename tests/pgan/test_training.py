@@ -69,6 +69,17 @@ def test_an_interrupted_training_ends_in_the_same_bytes(dataset, unbroken, tmp_p
     assert digests(tmp_path / "model") == digests(unbroken[0])
 
 
+@pytest.mark.parametrize("change", [{"channels_last": True}, {"precision": "bf16", "channels_last": True}])
+def test_an_interruption_leaves_no_trace_in_the_fast_settings(dataset, tmp_path, change):
+    settings = replace(SETTINGS, **change)
+    train(dataset, settings=settings, checkpoints=tmp_path / "c1", folder=tmp_path / "unbroken")
+    options = {"settings": settings, "checkpoints": tmp_path / "c2", "folder": tmp_path / "resumed"}
+    with pytest.raises(TrainingStopped):
+        train(dataset, should_stop=stop_after(11), **options)
+    train(dataset, **options)
+    assert digests(tmp_path / "resumed") == digests(tmp_path / "unbroken")
+
+
 def test_a_killed_training_resumes_from_its_last_checkpoint(dataset, unbroken, tmp_path):
     options = {"settings": SETTINGS, "checkpoints": tmp_path / "checkpoints", "folder": tmp_path / "model"}
 

@@ -1,0 +1,110 @@
+"""The published model: its files, and how generator and critic are run on it picture by picture.
+
+``generator.safetensors`` (the averaged generator), ``critic.safetensors``, ``model.json`` (settings, conditions,
+digests, calibration). Pictures are made and scored one at a time in float32, in one thread: so the same picture comes
+out whatever is asked for beside it, and however many cores there are.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch.utils import deterministic
+
+from pipelines.pgan.networks import Critic, Generator
+from pipelines.pgan.settings import PGANSettings, SettingsError
+from pipelines.storage.digests import sha256_of_file
+
+GENERATOR = "generator.safetensors"
+CRITIC = "critic.safetensors"
+DESCRIPTION = "model.json"
+FORMAT = 1
+
+Network = TypeVar("Network", Generator, Critic)
+
+
+class ModelError(ValueError):
+    """A model's folder is damaged or not a model."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """``model.json``: settings, the conditions seen in training, the files' digests, and the whole text."""
+
+    settings: PGANSettings
+    conditions: tuple[tuple[str, str], ...]
+    sha256: dict[str, str]
+    content: dict[str, Any]
+
+
+def read_description(model_folder: Path) -> Description:
+    """Read a model's description. Raises ModelError where it is missing, damaged or of another format."""
+    try:
+        content = json.loads((model_folder / DESCRIPTION).read_text())
+        if content["format"] != FORMAT:
+            raise ModelError("the model is of another format")
+        settings = PGANSettings.from_json(content["settings"])
+        conditions = tuple((density, view) for density, view in content["conditions"])
+        return Description(settings, conditions, dict(content["sha256"]), content)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, ModelError):
+            raise
+        detail = "its settings do not hold" if isinstance(error, SettingsError) else "missing or damaged"
+        raise ModelError(f"{DESCRIPTION}: {detail}") from error
+
+
+def load_network(model_folder: Path, name: str, network: Network, description: Description, device: str) -> Network:
+    """Load verified weights into a network. Raises ModelError where they are missing, changed or do not fit."""
+    path = model_folder / name
+    try:
+        if sha256_of_file(path) != description.sha256[name]:
+            raise ModelError(f"{name} is not the file that {DESCRIPTION} describes")
+        network.load_state_dict(load_file(path))
+    except (OSError, KeyError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"{name} is missing, damaged or does not fit {DESCRIPTION}") from error
+    return network.to(device).eval().requires_grad_(False)
+
+
+@contextmanager
+def reproducible() -> Iterator[None]:
+    """Deterministic algorithms, and operations of one CPU thread each; put back afterwards."""
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    filled = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs time, changes no result
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
+        deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
+
+
+@torch.no_grad()
+def generate(generator: Generator, latents: np.ndarray, codes: np.ndarray, level: int) -> np.ndarray:
+    """Pictures float32 (n, 1, h, w) for latents (n, latent_size) and codes (n, 5), one at a time in float32."""
+    device = next(generator.parameters()).device
+    pictures = []
+    for latent, code in zip(latents, codes, strict=True):
+        pair = (torch.from_numpy(row[None].astype(np.float32)).to(device) for row in (latent, code))
+        pictures.append(generator(*pair, level).cpu().numpy()[0])
+    return np.stack(pictures)
+
+
+@torch.no_grad()
+def scores(critic: Critic, pictures: np.ndarray, codes: np.ndarray, level: int) -> np.ndarray:
+    """Scores float64 (n,) of pictures float32 (n, 1, h, w), one at a time, each without regard to the others."""
+    device = next(critic.parameters()).device
+    values = []
+    for picture, code in zip(pictures, codes, strict=True):
+        pair = (torch.from_numpy(array[None]).to(device) for array in (picture, code))
+        values.append(float(critic(*pair, level, alone=True)))
+    return np.array(values, np.float64)
