@@ -84,17 +84,9 @@ def _outcomes(
     results: Iterator[Result[Path, Outcome]] = small.spread(
         partial(normalize_file, settings=settings),
         [objects_folder / (source["path"] or "") for source in sources],
-        initializer=_use_one_thread,
     )
     for source, result in zip(sources, results, strict=True):
         yield source, result.value or Outcome("failed", result.failure)
-
-
-def _use_one_thread() -> None:
-    """A worker is one of many: OpenCV must not start threads of its own in each."""
-    import cv2
-
-    cv2.setNumThreads(1)
 
 
 def _row(source: dict[str, Any], outcome: Outcome, delivery: str) -> dict[str, Any]:

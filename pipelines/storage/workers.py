@@ -7,6 +7,8 @@ and the guilty one comes back as a failure with a reason code.
 
 import logging
 import os
+import threading
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,7 +17,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -49,30 +51,17 @@ class Workers:
     chunk: int = 50
     time_limit: float = 600.0
 
-    def spread(
-        self,
-        function: Callable[[Item], Value],
-        items: Iterable[Item],
-        *,
-        initializer: Callable[..., None] | None = None,
-        initargs: tuple[Any, ...] = (),
-    ) -> Iterator[Result[Item, Value]]:
+    def spread(self, function: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[Result[Item, Value]]:
         """Yield one result per item, in the items' order, whatever the timing; at most a few chunks are in memory.
 
-        ``function`` and ``initializer`` are module-level functions (or partials of them). An exception in ``function``
-        becomes the failure ``error_<Class>``.
+        ``function`` is a module-level function or a partial of one. An exception in it becomes the failure
+        ``error_<Class>``. The processes stay for the next call: what they have imported is not imported again.
         """
         if self.processes <= 1:
-            if initializer is not None:
-                initializer(*initargs)
             for item in items:
                 yield _attempt(function, item)
             return
-        pool = _Pool(self, function, initializer, initargs)
-        try:
-            yield from pool.run(list(items))
-        finally:
-            pool.kill()
+        yield from _Spread(self, function).run(list(items))
 
 
 def _attempt(function: Callable[[Item], Value], item: Item) -> Result[Item, Value]:
@@ -95,49 +84,71 @@ def hush() -> None:
         logging.getLogger(library).setLevel(logging.CRITICAL + 1)
 
 
-def _start_worker(initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+_executors: dict[int, ProcessPoolExecutor] = {}
+"""The process pools at hand, by their number of processes."""
+
+
+def _executor(processes: int) -> ProcessPoolExecutor:
+    if processes not in _executors:
+        context = get_context("spawn")
+        _executors[processes] = ProcessPoolExecutor(processes, context, _start_worker, (os.getpid(),))
+    return _executors[processes]
+
+
+def _kill(processes: int) -> None:
+    executor = _executors.pop(processes, None)
+    if executor is None:
+        return
+    for process in list((getattr(executor, "_processes", None) or {}).values()):
+        process.kill()
+    executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker(parent: int) -> None:
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
         os.environ[variable] = "1"
     hush()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nowhere, stream)
-    if initializer is not None:
-        initializer(*initargs)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
-class _Pool(Generic[Item, Value]):
-    """A process pool that is rebuilt when a worker dies."""
+def _end_with(parent: int) -> None:
+    """End this worker when its parent has been killed: nobody is left to take its results."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
-    def __init__(
-        self,
-        workers: Workers,
-        function: Callable[[Item], Value],
-        initializer: Callable[..., None] | None,
-        initargs: tuple[Any, ...],
-    ) -> None:
+
+class _Spread(Generic[Item, Value]):
+    """One function spread over many items; the pool is rebuilt when a worker dies."""
+
+    def __init__(self, workers: Workers, function: Callable[[Item], Value]) -> None:
         self.workers, self.function = workers, function
-        self.initializer, self.initargs = initializer, initargs
-        self.executor: ProcessPoolExecutor | None = None
 
     def run(self, items: list[Item]) -> Iterator[Result[Item, Value]]:
         size = min(self.workers.chunk, max(1, -(-len(items) // (4 * self.workers.processes))))
         waiting = deque(items[i : i + size] for i in range(0, len(items), size))
         running: deque[tuple[list[Item], Future[list[Result[Item, Value]]]]] = deque()
-        while waiting or running:
-            while waiting and len(running) < 2 * self.workers.processes:
-                chunk = waiting.popleft()
-                running.append((chunk, self._submit(chunk)))
-            chunk, future = running.popleft()
-            try:
-                results: Iterable[Result[Item, Value]] = future.result(self.workers.time_limit * len(chunk))
-            except (BrokenProcessPool, FutureTimeout):
-                self.kill()
-                for later, _ in reversed(running):
-                    waiting.appendleft(later)
-                running.clear()
-                results = self._one_by_one(chunk)
-            yield from results
+        try:
+            while waiting or running:
+                while waiting and len(running) < 2 * self.workers.processes:
+                    chunk = waiting.popleft()
+                    running.append((chunk, self._submit(chunk)))
+                chunk, future = running.popleft()
+                try:
+                    results: Iterable[Result[Item, Value]] = future.result(self.workers.time_limit * len(chunk))
+                except (BrokenProcessPool, FutureTimeout):
+                    _kill(self.workers.processes)
+                    for later, _ in reversed(running):
+                        waiting.appendleft(later)
+                    running.clear()
+                    results = self._one_by_one(chunk)
+                yield from results
+        finally:
+            for _, future in running:
+                future.cancel()
 
     def _one_by_one(self, chunk: list[Item]) -> Iterator[Result[Item, Value]]:
         for item in chunk:
@@ -145,28 +156,13 @@ class _Pool(Generic[Item, Value]):
             try:
                 yield from future.result(timeout=self.workers.time_limit)
             except (BrokenProcessPool, FutureTimeout) as error:
-                self.kill()
+                _kill(self.workers.processes)
                 yield Result(item, None, "time_limit" if isinstance(error, FutureTimeout) else "worker_died")
 
     def _submit(self, chunk: list[Item]) -> "Future[list[Result[Item, Value]]]":
-        if self.executor is None:
-            self.executor = ProcessPoolExecutor(
-                self.workers.processes,
-                mp_context=get_context("spawn"),
-                initializer=_start_worker,
-                initargs=(self.initializer, self.initargs),
-            )
         try:
-            return self.executor.submit(_attempt_all, self.function, chunk)
-        except BrokenProcessPool as error:
-            future: Future[list[Result[Item, Value]]] = Future()
-            future.set_exception(error)
-            return future
-
-    def kill(self) -> None:
-        if self.executor is None:
-            return
-        for process in list((getattr(self.executor, "_processes", None) or {}).values()):
-            process.kill()
-        self.executor.shutdown(wait=True, cancel_futures=True)
-        self.executor = None
+            return _executor(self.workers.processes).submit(_attempt_all, self.function, chunk)
+        except BrokenProcessPool:
+            # A worker died while the pool was idle, or with an earlier chunk: the items are as good as before.
+            _kill(self.workers.processes)
+            return _executor(self.workers.processes).submit(_attempt_all, self.function, chunk)

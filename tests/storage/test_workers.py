@@ -1,8 +1,11 @@
 """Work is spread in order; a dead or slow worker costs one item and nothing else."""
 
 import os
+import subprocess
+import sys
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +59,48 @@ def test_workers_say_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     assert len(list(Workers(2).spread(chatty, range(4)))) == 4
     out, err = capfd.readouterr()
     assert "Jane" not in out + err
+
+
+def own_process(item: int) -> int:
+    return os.getpid()
+
+
+def test_processes_stay_for_the_next_call() -> None:
+    workers = Workers(2, chunk=1)
+    first = {r.value for r in workers.spread(own_process, range(8))}
+    second = {r.value for r in workers.spread(own_process, range(8))}
+    assert second <= first
+    assert os.getpid() not in first
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path) -> None:
+    code = (
+        "import os, time\n"
+        "from pathlib import Path\n"
+        "from pipelines.storage.workers import Workers\n"
+        "from tests.storage.test_workers import note_and_sleep\n"
+        "if __name__ == '__main__':\n"
+        f"    list(Workers(2, chunk=1).spread(note_and_sleep, [{str(tmp_path)!r}] * 2))\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    root = str(Path(__file__).parents[2])
+    parent = subprocess.Popen([sys.executable, script], env={**os.environ, "PYTHONPATH": root})
+    wait_until(lambda: len(list(tmp_path.glob("pid-*"))) == 2)
+    parent.kill()
+    parent.wait()
+    pids = [int(p.name.removeprefix("pid-")) for p in tmp_path.glob("pid-*")]
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+
+
+def note_and_sleep(folder: str) -> None:
+    (Path(folder) / f"pid-{os.getpid()}").touch()
+    time.sleep(120)
+
+
+def wait_until(condition) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it never came to pass")
