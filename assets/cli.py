@@ -7,7 +7,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -49,6 +49,7 @@ def run(
     seed: Annotated[int, typer.Option(min=0, help="Seed of training.")] = 0,
 ) -> None:
     """Climb the whole ladder up to a rung; what stands already, current and whole, is not made again."""
+    from assets.home import AlreadyRunningError
     from assets.resources import Ladder, Training
     from assets.run import climb_ladder
 
@@ -56,7 +57,11 @@ def run(
         _stop("the inbox is not a folder")
     ladder = Ladder(data=str(data.absolute()), inbox=str(inbox.absolute()) if inbox else "", processes=processes)
     training = Training(preset=preset, device=device, seed=seed)
-    raise typer.Exit(climb_ladder(ladder, training, until.value))
+    try:
+        code = climb_ladder(ladder, training, until.value)
+    except AlreadyRunningError as error:
+        _stop(str(error))
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -153,7 +158,7 @@ def status(data: Data = DEFAULT_DATA) -> None:
     print_status(data)
 
 
-def _stop(message: str) -> None:
+def _stop(message: str) -> NoReturn:
     typer.echo(f"midar: {message}", err=True)
     raise typer.Exit(2)
 

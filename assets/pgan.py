@@ -11,7 +11,6 @@ from assets.resources import Ladder, Training
 from assets.rung import check_gate, check_results, progress_of, rung, thumbnail
 from pipelines.pgan.feed import NotEnoughImages
 from pipelines.pgan.settings import PGANSettings
-from pipelines.pgan.training import train
 from pipelines.readiness.criteria import check
 from pipelines.readiness.figures import model_figures
 from pipelines.storage.atomic import write_json
@@ -44,6 +43,8 @@ def model(context: dg.AssetExecutionContext, ladder: Ladder, training: Training)
         return ladder.digests("level_a/dataset")
 
     def build(staging: Staging) -> None:
+        from pipelines.pgan.training import train
+
         run = sha256_of_json([inputs(), parameters, ladder.publisher.code_version])[:16]
         try:
             summary = train(

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from assets.automation import REPORT
 from assets.closing import print_closing
 from assets.definitions import build_definitions
-from assets.home import open_instance
+from assets.home import COMMAND_TAG, alone
 from assets.resources import Ladder, Training
 from assets.rung import listener
 from pipelines.archive.deliveries import list_deliveries, register
@@ -48,7 +48,7 @@ def climb_ladder(ladder: Ladder, training: Training, until: str) -> int:
     wanted = [asset for rung, assets in RUNGS.items() if _reached(rung, until) for asset in assets]
     deliveries = [register(zones.vault, ladder.key, d) for d in list_deliveries(zones.inbox)]
     failures: list[Failed] = []
-    with open_instance(zones.root) as instance, _bars(console):
+    with alone(zones.root) as instance, _bars(console):
         if deliveries:
             instance.add_dynamic_partitions("delivery", deliveries)
         definitions = build_definitions(ladder, training)
@@ -78,7 +78,7 @@ def _execute(
         partition_key=partition,
         raise_on_error=False,
         run_config=QUIET,
-        tags={"midar/job": job},
+        tags={COMMAND_TAG: "run", "midar/job": job},
     )
     failures = []
     for event in result.all_node_events:

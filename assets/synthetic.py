@@ -9,7 +9,6 @@ from assets.level_a import cross_table, tables_of
 from assets.resources import Ladder
 from assets.rung import check_gate, check_results, counts_table, progress_of, rung, thumbnail
 from pipelines.pgan.feed import Pyramid, rows_of
-from pipelines.pgan.sampler import load_critic, load_sampler
 from pipelines.pgan.settings import BASE_ROWS
 from pipelines.readiness.criteria import check
 from pipelines.readiness.figures import augmented_figures, synthetic_figures
@@ -31,6 +30,8 @@ def images(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeR
     dataset_folder = ladder.zones.publication("level_a/dataset")
 
     def build(staging: Staging) -> None:
+        from pipelines.pgan.sampler import load_critic, load_sampler
+
         dataset, _, plan = tables_of(dataset_folder)
         if not (model_folder / "model.json").exists():
             write_table(staging.folder / "synthetic.parquet", SYNTHETIC, SYNTHETIC.build([]))

@@ -15,4 +15,4 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Ran:
 def small(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """A small archive, climbed with the tiny pGAN."""
     root = tmp_path_factory.mktemp("small")
-    return ran(root, "--preset", "tiny", patients=14, seed=3, phantom=("--scale", 0.1))
+    return ran(root, "--preset", "tiny", patients=10, seed=3, phantom=("--scale", 0.1))
