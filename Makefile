@@ -20,7 +20,7 @@ demo: install
 	$(BIN)/midar run --inbox $(DEMO)/inbox --data $(DEMO)/data
 
 test: install
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 ui: install
 	$(BIN)/midar ui --data $(DEMO)/data --inbox $(DEMO)/inbox

@@ -86,11 +86,11 @@ def test_workers_end_when_their_parent_is_killed(tmp_path) -> None:
     script.write_text(code)
     root = str(Path(__file__).parents[2])
     parent = subprocess.Popen([sys.executable, script], env={**os.environ, "PYTHONPATH": root})
-    wait_until(lambda: len(list(tmp_path.glob("pid-*"))) == 2)
+    assert wait_until(lambda: len(list(tmp_path.glob("pid-*"))) == 2)
     parent.kill()
     parent.wait()
     pids = [int(p.name.removeprefix("pid-")) for p in tmp_path.glob("pid-*")]
-    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+    assert wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
 
 
 def note_and_sleep(folder: str) -> None:
@@ -98,9 +98,9 @@ def note_and_sleep(folder: str) -> None:
     time.sleep(120)
 
 
-def wait_until(condition) -> None:
+def wait_until(condition) -> bool:
     for _ in range(600):
         if condition():
-            return
+            return True
         time.sleep(0.05)
-    raise AssertionError("it never came to pass")
+    return False
