@@ -52,6 +52,7 @@ def run(
     from assets.home import AlreadyRunningError
     from assets.resources import Ladder, Training
     from assets.run import climb_ladder
+    from pipelines.storage.keys import VaultKeyError
 
     if inbox is not None and not inbox.is_dir():
         _stop("the inbox is not a folder")
@@ -59,7 +60,7 @@ def run(
     training = Training(preset=preset, device=device, seed=seed)
     try:
         code = climb_ladder(ladder, training, until.value)
-    except AlreadyRunningError as error:
+    except (AlreadyRunningError, VaultKeyError) as error:
         _stop(str(error))
     raise typer.Exit(code)
 

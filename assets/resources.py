@@ -15,7 +15,7 @@ import dagster as dg
 
 from pipelines.storage.atomic import write_bytes
 from pipelines.storage.digests import sha256_of_bytes
-from pipelines.storage.keys import Key
+from pipelines.storage.keys import Key, VaultKeyError
 from pipelines.storage.ledger import Batch
 from pipelines.storage.publication import GateError, Publisher, Staging
 from pipelines.storage.workers import Workers, hush
@@ -96,6 +96,7 @@ class Ladder(dg.ConfigurableResource):
         ``inputs`` gives the content digests of what it is made from; ``build`` raises GateError to publish nothing.
         """
         publisher = self.publisher
+        publisher.check_key()
         folder = self.zones.publication(asset, partition)
         with publisher.exclusive(asset, partition):
             digests = inputs()
@@ -134,6 +135,8 @@ class Ladder(dg.ConfigurableResource):
             raise
         except GateError as error:
             raise dg.Failure(f"{asset}: the gate stays shut: {error}", allow_retries=False) from None
+        except VaultKeyError as error:
+            raise dg.Failure(f"{asset}: {error}", allow_retries=False) from None
         except Exception as error:  # noqa: BLE001 - the wall between raw values and the event log
             account = traceback.format_exc().encode("utf-8", "backslashreplace")
             name = f"{asset.replace('/', '.')}-{sha256_of_bytes(account)[:12]}.txt"

@@ -41,10 +41,12 @@ class Failed:
 def climb_ladder(ladder: Ladder, training: Training, until: str) -> int:
     """Climb up to a rung and print the closing table; 0 where every step succeeded, else 1.
 
+    Raises VaultKeyError where the key is damaged or another one, AlreadyRunningError where another run is at work.
     Bad files are rows of the tables, not failures. A delivery that fails does not keep the others from climbing.
     """
     console = Console()
     zones = ladder.zones
+    ladder.publisher.check_key()
     wanted = [asset for rung, assets in RUNGS.items() if _reached(rung, until) for asset in assets]
     deliveries = [register(zones.vault, ladder.key, d) for d in list_deliveries(zones.inbox)]
     failures: list[Failed] = []

@@ -16,6 +16,7 @@ from pathlib import Path
 import pipelines
 from pipelines.storage.atomic import publish_folder, recover_folder
 from pipelines.storage.digests import sha256_of_file, sha256_of_json
+from pipelines.storage.keys import VaultKeyError
 from pipelines.storage.ledger import FILE, Batch, Ledger, LedgerRow
 from pipelines.storage.zones import Zones
 
@@ -48,6 +49,16 @@ class Publisher:
     def standing(self, asset: str, partition: str = "") -> Batch | None:
         """The batch of what stands published, if anything does."""
         return self.ledger_of(asset).latest().get((asset, partition))
+
+    def check_key(self) -> None:
+        """Raise VaultKeyError where something stands published that was made under another key."""
+        for ledger in (Ledger(zone / "ledger") for zone in (self.zones.restricted, self.zones.research)):
+            others = {b.key_fingerprint for b in ledger.latest().values()} - {self.key_fingerprint}
+            if others:
+                raise VaultKeyError(
+                    f"the key in the vault ({self.key_fingerprint}) is not the one that the published data were made "
+                    f"with ({', '.join(sorted(others))}): put that key back, or begin a new data root"
+                )
 
     def digest(self, asset: str, partition: str = "") -> str:
         """The content digest of what stands published; empty where nothing does."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.storage.keys import VaultKeyError
 from pipelines.storage.ledger import FILE, Ledger, LedgerRow
 from pipelines.storage.lineage import Lineage
 from pipelines.storage.publication import GateError, Publisher
@@ -124,3 +125,10 @@ def test_lineage_walks_both_ways_across_the_zones(publisher: Publisher) -> None:
     assert [n.operation for n in lineage.products(source)] == ["deidentify"]
     assert [n.operation for n in lineage.products(dicom)] == ["normalize"]
     assert lineage.find("e" * 64) == [picture]
+
+
+def test_another_key_is_a_clear_error(publisher: Publisher) -> None:
+    publish(publisher, "level_c/objects", "D-1", "one", [])
+    publisher.check_key()
+    with pytest.raises(VaultKeyError, match="put that key back"):
+        Publisher(publisher.zones, "e" * 12).check_key()
