@@ -9,7 +9,7 @@ from rich.tree import Tree
 from pipelines.storage.ledger import LedgerError
 from pipelines.storage.lineage import SEALED, Lineage, Node
 from pipelines.storage.publication import Publisher
-from pipelines.storage.zones import Zones
+from pipelines.storage.zones import RESTRICTED_GROUPS, Zones
 
 FIRST = 5
 """How many of many sources are shown unless all are asked for."""
@@ -25,7 +25,7 @@ def print_trace(data: Path, name: str, *, every: bool) -> bool:
     console = Console()
     for node in nodes:
         tree = Tree(_label(node))
-        _grow(tree.add("made from"), lineage, node, every, frozenset())
+        _grow(tree.add("made from"), lineage, node, every, set())
         products = lineage.products(node)
         if products:
             branch = tree.add(f"used for ({len(products)})")
@@ -37,23 +37,28 @@ def print_trace(data: Path, name: str, *, every: bool) -> bool:
     return bool(nodes)
 
 
-def _grow(branch: Tree, lineage: Lineage, node: Node, every: bool, above: frozenset[tuple[str, str]]) -> None:
-    here = (node.id, node.sha256)
-    sources = lineage.sources(node) if here not in above else []
+def _grow(branch: Tree, lineage: Lineage, node: Node, every: bool, shown: set[Node]) -> None:
+    """Add a thing's sources, and theirs; what stands in the tree already is named, not grown again."""
+    shown.add(node)
+    sources = lineage.sources(node)
     for name, digest, source in sources if every else sources[:FIRST]:
         if source is None:
             kind = "sealed digest " if digest.startswith(SEALED) else "sha256 "
             branch.add(f"{name}  [dim]{kind}{digest.removeprefix(SEALED)} (no ledger at hand knows more)[/dim]")
+        elif source in shown:
+            branch.add(f"{source.id}  {source.operation} [dim]sha256 {source.sha256} (see above)[/dim]")
         else:
-            _grow(branch.add(_label(source)), lineage, source, every, above | {here})
+            _grow(branch.add(_label(source)), lineage, source, every, shown)
     if len(sources) > FIRST and not every:
         branch.add(f"… and {len(sources) - FIRST} more")
 
 
 def _label(node: Node) -> str:
+    """A thing in two lines. Paths of the restricted zone stay there: folders and files are named after patients."""
     place = f"{node.asset}/{node.partition}".rstrip("/")
+    restricted = node.asset.split("/")[0] in RESTRICTED_GROUPS
     return (
-        f"[bold]{node.id}[/bold]  {node.operation} in {place} ({node.path})\n"
+        f"[bold]{node.id}[/bold]  {node.operation} in {place}{'' if restricted else f' ({node.path})'}\n"
         f"[dim]sha256 {node.sha256}  by {node.code_version} "
         f"under key {node.key_fingerprint} at {node.recorded_at}[/dim]"
     )

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.runs import Ran
+from pipelines.storage.tables import SYNTHETIC, read_table
+from tests.end_to_end.runs import Ran, midar
 
 BY_CHANCE = {"birth_date", "study_date", "prior_date"}
 """Another patient's shifted date can equal one of these by chance."""
@@ -74,6 +75,16 @@ def check(run: Ran, scratch: Path) -> None:
 @pytest.mark.xdist_group("demo")
 def test_demo_lets_no_canary_out(demo: Ran, tmp_path: Path) -> None:
     check(demo, tmp_path)
+
+
+@pytest.mark.xdist_group("demo")
+def test_commands_for_auditors_let_no_canary_out(demo: Ran, tmp_path: Path) -> None:
+    synthetic = read_table(demo.research / "synthetic/images/synthetic.parquet", SYNTHETIC)
+    one = synthetic.column("synthetic_id").to_pylist()[0]
+    for arguments in (("trace", one, "--all"), ("verify",), ("status",)):
+        printed = tmp_path / arguments[0]
+        printed.write_text(midar(*arguments, "--data", demo.data, temporary=demo.temporary, check=False).stdout)
+        assert survivors(canaries_of(demo), [printed], tmp_path) == set()
 
 
 @pytest.mark.xdist_group("small")
