@@ -31,8 +31,8 @@ def instance(ladder: Ladder):
 
 
 def tick(instance: dg.DagsterInstance, ladder: Ladder) -> dg.SensorResult | dg.SkipReason:
-    context = dg.build_sensor_context(instance=instance, definitions=build_definitions(ladder))
-    return new_deliveries(context, ladder=ladder)
+    with dg.build_sensor_context(instance=instance, definitions=build_definitions(ladder)) as context:
+        return new_deliveries(context, ladder=ladder)
 
 
 def add(result: dg.SensorResult, instance: dg.DagsterInstance) -> None:
@@ -78,8 +78,8 @@ def test_nightly_schedule_climbs_each_delivery_once_a_night(instance: dg.Dagster
         (ladder.zones.inbox / name).mkdir()
         (ladder.zones.inbox / name / "a.dcm").write_bytes(b"x")
     night = datetime(2026, 11, 23, 1, tzinfo=UTC)
-    context = dg.build_schedule_context(instance=instance, scheduled_execution_time=night)
-    requests = nightly_climb(context, ladder=ladder)
+    with dg.build_schedule_context(instance=instance, scheduled_execution_time=night) as context:
+        requests = nightly_climb(context, ladder=ladder)
     assert len({r.partition_key for r in requests}) == 2
     assert all(r.run_key == f"20261123:{r.partition_key}" for r in requests)
     assert set(instance.get_dynamic_partitions("delivery")) == {r.partition_key for r in requests}

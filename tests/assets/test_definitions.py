@@ -25,7 +25,7 @@ GRAPH = {
 PER_DELIVERY = {"level_d/inventory", "level_c/objects", "level_c/reports", "level_b/images"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def graph() -> dg.AssetSelection:
     return build_definitions().resolve_asset_graph()
 

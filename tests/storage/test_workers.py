@@ -26,7 +26,7 @@ def treacherous(item: int) -> int:
 
 def slow(item: int) -> int:
     if item == 3:
-        time.sleep(60)
+        time.sleep(90)
     return item
 
 
@@ -50,7 +50,7 @@ def test_dead_worker_costs_one_item() -> None:
 
 
 def test_item_over_its_time_is_given_up() -> None:
-    results = list(Workers(2, chunk=2, time_limit=2.5).spread(slow, range(8)))
+    results = list(Workers(2, chunk=1, time_limit=10).spread(slow, range(8)))
     assert {r.item: r.failure for r in results if r.failure} == {3: "time_limit"}
     assert [r.item for r in results] == list(range(8))
 
