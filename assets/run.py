@@ -9,7 +9,7 @@ import dagster as dg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from assets.automation import REPORT
+from assets.automation import PER_DELIVERY, REPORT
 from assets.closing import print_closing
 from assets.definitions import build_definitions
 from assets.home import COMMAND_TAG, alone
@@ -25,7 +25,6 @@ RUNGS: dict[str, tuple[str, ...]] = {
     "pgan": ("pgan/model",),
     "synthetic": ("synthetic/images", "synthetic/augmented_dataset"),
 }
-PER_DELIVERY = frozenset({"level_d/inventory", "level_c/objects", "level_c/reports", "level_b/images"})
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
