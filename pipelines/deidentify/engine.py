@@ -12,29 +12,36 @@ What is done to an attribute follows PS3.15 Table E.1-1 under a ``Profile``. Bey
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag
+from pydicom.datadict import dictionary_has_tag, keyword_for_tag
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.uid import UID_dictionary
 
 from pipelines.deidentify import dates, values
 from pipelines.deidentify.confidentiality import rule_of, type_of
 from pipelines.deidentify.deny import DenyList
+from pipelines.deidentify.elements import (
+    PIXELS,
+    is_standard_uid,
+    items_of,
+    set_several,
+    set_value,
+    text_of,
+    values_of,
+    vr_in_dictionary,
+    vr_of,
+)
 from pipelines.deidentify.policies import cleaned_by, is_harmless_code
 from pipelines.deidentify.profile import Decision, Profile
 from pipelines.deidentify.pseudonyms import Pseudonyms
 from pipelines.deidentify.reading import tags_of
 
-PIXELS = frozenset({0x7FE00001, 0x7FE00002, 0x7FE00003, 0x7FE00008, 0x7FE00009, 0x7FE00010})
 _LAST = 0x7FE00010
 _PATIENT_ID, _PATIENT_NAME, _ACCESSION = 0x00100020, 0x00100010, 0x00080050
 _CONTENT_SEQUENCE = 0x0040A730
 _REQUIRED_IN_CODES = frozenset({"CodeMeaning", "CodeValue", "CodingSchemeDesignator", "LongCodeValue"})
-_STANDARD_ROOT = "1.2.840.10008."
 
 
 @dataclass
@@ -105,7 +112,7 @@ def _pseudonymize(dataset: Dataset, tag: int, cleaning: Cleaning) -> None:
         new = cleaning.pseudonyms.accession(value) if value else ""
     else:
         new = cleaning.patient
-    _set(dataset, tag, "PN" if tag == _PATIENT_NAME else "SH" if tag == _ACCESSION else "LO", new)
+    set_value(dataset, tag, "PN" if tag == _PATIENT_NAME else "SH" if tag == _ACCESSION else "LO", new)
     cleaning.count(tag, "Z")
 
 
@@ -132,12 +139,12 @@ def _resolved(action: str, tag: int, cleaning: Cleaning, path: tuple[str, ...]) 
         return action
     choices = action.split("/")
     kind = type_of(cleaning.sop_class_uid, path, tag)
-    if kind is None and action == "X/Z" and _dictionary_vr(tag) == "SQ":
+    if kind is None and action == "X/Z" and vr_in_dictionary(tag) == "SQ":
         return "U"
     if kind is None and len(choices) > 1:
         kind = 1 if "D" in choices else 2
     if kind == 1:
-        return "D" if action != "X" or _dictionary_vr(tag) != "SQ" else "X"
+        return "D" if action != "X" or vr_in_dictionary(tag) != "SQ" else "X"
     if kind == 2:
         return "D" if action == "X/D" else "Z"
     return choices[0]
@@ -145,17 +152,17 @@ def _resolved(action: str, tag: int, cleaning: Cleaning, path: tuple[str, ...]) 
 
 def _act(dataset: Dataset, tag: int, action: str, cleaning: Cleaning, path: tuple[str, ...]) -> str:
     """Do one action of the Basic Profile; returns the action that was done."""
-    vr = _vr(dataset, tag)
+    vr = vr_of(dataset, tag)
     if action == "U" and vr == "SQ" and _keep_sequence(dataset, tag, cleaning, path):
         return "U"
     if vr == "UI" and action in ("U", "D"):
         _replace_uids(dataset, tag, cleaning, every=True)
         return "U"
     if action == "Z":
-        _set(dataset, tag, vr, Sequence() if vr == "SQ" else None)
+        set_value(dataset, tag, vr, Sequence() if vr == "SQ" else None)
         return "Z"
     if action == "D":
-        _set(dataset, tag, vr, _dummy_sequence(dataset, tag, cleaning) if vr == "SQ" else values.dummy(vr))
+        set_value(dataset, tag, vr, _dummy_sequence(dataset, tag, cleaning) if vr == "SQ" else values.dummy(vr))
         return "D"
     del dataset[tag]
     return "X"
@@ -163,7 +170,7 @@ def _act(dataset: Dataset, tag: int, action: str, cleaning: Cleaning, path: tupl
 
 def _retained(dataset: Dataset, tag: int, decision: Decision, cleaning: Cleaning, path: tuple[str, ...]) -> str:
     """Do what an option says (K or C); "" where it cannot be done and the Basic Profile's action applies."""
-    vr = _vr(dataset, tag)
+    vr = vr_of(dataset, tag)
     if tag == _CONTENT_SEQUENCE:
         return _clean_content(dataset, tag, cleaning, path)
     if vr == "SQ":
@@ -183,12 +190,12 @@ def _retained(dataset: Dataset, tag: int, decision: Decision, cleaning: Cleaning
 
 def _keep(dataset: Dataset, tag: int, cleaning: Cleaning, path: tuple[str, ...]) -> None:
     """Keep an element that the table does not name if it is what it claims to be, cleaned as its VR asks."""
-    vr = _vr(dataset, tag)
+    vr = vr_of(dataset, tag)
     done = ""
-    if values.agrees(vr, _dictionary_vr(tag)):
+    if values.agrees(vr, vr_in_dictionary(tag)):
         done = _kept(dataset, tag, vr, cleaning, path, retained=False)
     if not done and keyword_for_tag(tag) in _REQUIRED_IN_CODES:
-        _set(dataset, tag, vr, values.REMOVED)
+        set_value(dataset, tag, vr, values.REMOVED)
         done = "D"
     elif not done:
         del dataset[tag]
@@ -216,13 +223,13 @@ def _kept(dataset: Dataset, tag: int, vr: str, cleaning: Cleaning, path: tuple[s
     if vr == "AS":
         return _cap_age(dataset, tag, cleaning.profile.oldest)
     if vr == "PN":
-        _set(dataset, tag, vr, None)
+        set_value(dataset, tag, vr, None)
         return "Z"
     return "K" if retained or vr not in ("AE", "UR", "UN") else ""
 
 
 def _keep_sequence(dataset: Dataset, tag: int, cleaning: Cleaning, path: tuple[str, ...]) -> bool:
-    items = _items(dataset, tag)
+    items = items_of(dataset, tag)
     if items is None:
         return False
     for item in items:
@@ -231,7 +238,7 @@ def _keep_sequence(dataset: Dataset, tag: int, cleaning: Cleaning, path: tuple[s
 
 
 def _clean_content(dataset: Dataset, tag: int, cleaning: Cleaning, path: tuple[str, ...]) -> str:
-    items = _items(dataset, tag)
+    items = items_of(dataset, tag)
     if items is None:
         return ""
     cleaning.clean_content(cleaning, items)
@@ -243,14 +250,14 @@ def _clean_content(dataset: Dataset, tag: int, cleaning: Cleaning, path: tuple[s
 
 def _dummy_sequence(dataset: Dataset, tag: int, cleaning: Cleaning) -> Sequence:
     """One item with the elements of the first one, each with a dummy value: valid, and empty of meaning."""
-    items = _items(dataset, tag)
+    items = items_of(dataset, tag)
     if not items:
         return Sequence()
     item = Dataset()
     for element in tags_of(items[0]):
         if (element >> 16) % 2 or _is_refuse(element, ("",)) or not dictionary_has_tag(element):
             continue
-        vr = _vr(items[0], element)
+        vr = vr_of(items[0], element)
         if vr == "SQ":
             item[element] = DataElement(element, "SQ", _dummy_sequence(items[0], element, cleaning))
         elif vr == "UI":
@@ -263,70 +270,12 @@ def _dummy_sequence(dataset: Dataset, tag: int, cleaning: Cleaning) -> Sequence:
     return Sequence([item])
 
 
-def _items(dataset: Dataset, tag: int) -> Sequence | None:
-    """A sequence's items, also of one that is encoded as UN; None where it cannot be parsed."""
-    try:
-        value = dataset[tag].value
-        for item in value if isinstance(value, Sequence) else ():
-            item.keys()
-    except Exception:  # noqa: BLE001 - whatever a damaged sequence does to the parser, it is not copied
-        return None
-    return value if isinstance(value, Sequence) else None
-
-
-def _vr(dataset: Dataset, tag: int) -> str:
-    """An element's VR: as written, or the dictionary's where none or UN is written."""
-    raw = dataset.get_item(tag)
-    vr = str(raw.VR) if raw is not None and raw.VR else ""
-    if vr in ("", "UN"):
-        vr = _dictionary_vr(tag) or "UN"
-    return vr.split(" or ")[-1] if " or " in vr else vr
-
-
-def _dictionary_vr(tag: int) -> str:
-    if dictionary_has_tag(tag):
-        return str(dictionary_VR(tag))
-    rule = rule_of(tag)
-    return rule.vr if rule else ""
-
-
-def _set(dataset: Dataset, tag: int, vr: str, value: Any) -> None:
-    dataset[tag] = DataElement(tag, vr, value)
-
-
-def _set_several(dataset: Dataset, tag: int, vr: str, new: list[str]) -> None:
-    if values_of(dataset, tag) != new or str(dataset[tag].VR) != vr:
-        _set(dataset, tag, vr, new[0] if len(new) == 1 else new or None)
-
-
-def values_of(dataset: Dataset, tag: int) -> list[str]:
-    """An element's values as text; none where they cannot be decoded."""
-    try:
-        value = dataset[tag].value
-    except Exception:  # noqa: BLE001 - whatever a damaged value does to the parser, there is no value
-        return []
-    if value is None:
-        return []
-    several = isinstance(value, (MultiValue, list, tuple))
-    return [str(v) for v in (value if several else [value])]
-
-
-def text_of(dataset: Dataset, tag: int) -> str:
-    """An element's values as one text, empty where there are none."""
-    return "\\".join(values_of(dataset, tag)) if tag in dataset else ""
-
-
-def is_standard_uid(uid: str) -> bool:
-    """Whether a UID is one that the standard defines, and so names no instance."""
-    return uid in UID_dictionary or (uid.startswith(_STANDARD_ROOT) and uid.count(".") <= 10 and len(uid) <= 32)
-
-
 def _replace_uids(dataset: Dataset, tag: int, cleaning: Cleaning, *, every: bool) -> str:
     """Replace instance UIDs; ``every`` also those under the standard's root that it does not define. Returns U or K."""
     old = [v.strip(" \0") for v in values_of(dataset, tag)]
     keep: Callable[[str], bool] = (lambda uid: uid in UID_dictionary) if every else is_standard_uid
     new = [uid if keep(uid) else cleaning.pseudonyms.uid(uid) for uid in old]
-    _set_several(dataset, tag, "UI", new)
+    set_several(dataset, tag, "UI", new)
     return "K" if new == old else "U"
 
 
@@ -344,7 +293,7 @@ def _move(dataset: Dataset, tag: int, vr: str, cleaning: Cleaning) -> str:
     if len(days) < len(new):
         return ""
     cleaning.moved_dates.update(part for day in days for part in day[:17].split("-") if part)
-    _set_several(dataset, tag, vr, days)
+    set_several(dataset, tag, vr, days)
     return "C" if cleaning.days else "K"
 
 
@@ -359,7 +308,7 @@ def _clean_text(dataset: Dataset, tag: int, vr: str, cleaning: Cleaning, kind: s
         return "K"
     if any(before.strip() and not after.strip() for before, after in zip(old, new, strict=True)):
         return ""
-    _set_several(dataset, tag, vr, new)
+    set_several(dataset, tag, vr, new)
     return "C"
 
 
@@ -376,5 +325,5 @@ def _cap_age(dataset: Dataset, tag: int, oldest: int) -> str:
     ages = [age for age in new if age is not None]
     if len(ages) < len(new):
         return ""
-    _set_several(dataset, tag, "AS", ages)
+    set_several(dataset, tag, "AS", ages)
     return "K" if new == old else "C"

@@ -12,7 +12,8 @@ from pydicom.uid import UID
 
 from pipelines.deidentify import dates, residual
 from pipelines.deidentify.deny import deny_list_of
-from pipelines.deidentify.engine import Cleaning, clean, text_of
+from pipelines.deidentify.elements import text_of
+from pipelines.deidentify.engine import Cleaning, clean
 from pipelines.deidentify.profile import Profile
 from pipelines.deidentify.pseudonyms import Pseudonyms
 from pipelines.deidentify.reading import quiet, read_raw, transfer_syntax_of

@@ -18,7 +18,7 @@ from pydicom.filereader import read_partial
 
 from pipelines.deidentify import dates
 from pipelines.deidentify.deny import ID_KEYWORDS, PLACE_KEYWORDS, is_placeholder, name_words
-from pipelines.deidentify.engine import PIXELS, is_standard_uid
+from pipelines.deidentify.elements import PIXELS, is_standard_uid
 from pipelines.deidentify.profile import Profile
 from pipelines.deidentify.reading import quiet, read_raw, tags_of
 from pipelines.deidentify.vocabulary import is_known

@@ -12,7 +12,8 @@ from pydicom.sequence import Sequence
 
 from pipelines.deidentify import values
 from pipelines.deidentify.confidentiality import concept_rule_of
-from pipelines.deidentify.engine import Cleaning, text_of
+from pipelines.deidentify.elements import text_of
+from pipelines.deidentify.engine import Cleaning
 
 _VALUE_TYPE, _CONCEPT_NAME = 0x0040A040, 0x0040A043
 _TEXT_VALUE, _PERSON_NAME = 0x0040A160, 0x0040A123

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pydicom
 
 from pipelines.deidentify.deny import DenyList, deny_list_of
-from pipelines.deidentify.engine import text_of
+from pipelines.deidentify.elements import text_of
 from pipelines.deidentify.pseudonyms import Pseudonyms
 from pipelines.deidentify.reading import quiet
 
