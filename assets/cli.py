@@ -159,6 +159,45 @@ def status(data: Data = DEFAULT_DATA) -> None:
     print_status(data)
 
 
+@app.command()
+def crosswalk(
+    pseudonym: Annotated[str, typer.Argument(help="P-… (patient), A-… (accession number) or 2.25.… (UID).")],
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """For the hospital: print the original behind a pseudonym. Needs the vault; nothing is logged."""
+    from assets.vault import ClosedVaultError, print_original
+    from pipelines.storage.keys import VaultKeyError
+
+    try:
+        known = print_original(data, pseudonym)
+    except (ClosedVaultError, VaultKeyError) as error:
+        _stop(str(error))
+    if not known:
+        _stop("the crosswalk knows nothing of that pseudonym")
+
+
+@app.command()
+def deid_score(
+    answers: Annotated[Path, typer.Argument(help="CSV: source or sop_instance_uid, action, tag, value, box.")],
+    data: Data = DEFAULT_DATA,
+    inbox: Inbox = None,
+    report: Annotated[Path | None, typer.Option(help="CSV of every verdict; holds no values.")] = None,
+    at_least: Annotated[float, typer.Option(min=0, max=1, help="Exit 1 where a smaller share passed.")] = 0.0,
+) -> None:
+    """Score the de-identified objects against an answer file, action by action; a missing object fails all of its."""
+    from assets.vault import ClosedVaultError, print_score
+    from pipelines.deidentify.answers import AnswersError
+    from pipelines.storage.keys import VaultKeyError
+
+    try:
+        share = print_score(data, inbox, answers, report)
+    except (ClosedVaultError, VaultKeyError, AnswersError) as error:
+        _stop(str(error))
+    except (OSError, LookupError):
+        _stop("the answers, the inbox or the published objects cannot be read")
+    raise typer.Exit(1 if share < at_least else 0)
+
+
 def _stop(message: str) -> NoReturn:
     typer.echo(f"midar: {message}", err=True)
     raise typer.Exit(2)

@@ -43,6 +43,7 @@ class _File:
     size: int = 0
     problem: str | None = None
     container: "_File | None" = None
+    member: str | None = None
     budget: Budget | None = None
     content: Content | None = None
     status: str = "accepted"
@@ -163,7 +164,8 @@ class _Inventory:
                 file_id = self._id(f"{archive.file_id}\0{member.number}\0{member.name}")
                 name = member.name.replace("\\", "/").rpartition("/")[2]
                 source = Source(member.path, name) if member.path else None
-                members.append(_File(file_id, f"unpacked:{file_id}", source, 0, member.problem, archive, budget))
+                place = urllib.parse.quote_from_bytes(member.name.encode("utf-8", "surrogateescape"))
+                members.append(_File(file_id, f"unpacked:{file_id}", source, 0, member.problem, archive, place, budget))
         except ArchiveError as error:
             archive.quarantine(error.reason)
             if error.hostile:
@@ -210,6 +212,7 @@ def _row(file: _File) -> dict[str, Any]:
         "file_id": file.file_id,
         "location": file.location,
         "container": file.container.file_id if file.container else None,
+        "member": file.member,
         "size": content.size,
         "sha256": content.sha256,
         "kind": content.kind,

@@ -9,29 +9,37 @@ from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
-import pydicom
 
+from pipelines.deidentify.identifiers import HeaderIdentifiers
 from pipelines.deidentify.profile import Profile
 from pipelines.deidentify.pseudonyms import Pseudonyms
-from pipelines.deidentify.reading import quiet
+from pipelines.deidentify.reading import quiet, read_header
 from pipelines.deidentify.residual import survivors
+from pipelines.deidentify.survey import named_location, survey
 from pipelines.storage.atomic import write_json
 from pipelines.storage.keys import Key
 from pipelines.storage.workers import Workers
 
 AUDIT = "audit.json"
-_MARKS = ("PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence")
+_MARKS = (
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "LongitudinalTemporalInformationModified",
+    "ContributingEquipmentSequence",
+)
 
 
 @dataclass(frozen=True)
 class Audit:
     """Of the written objects: how many were audited, hold an identifier of their source, do not say how they were
-    de-identified, or could not be read back."""
+    de-identified, or could not be read back; and whether the profile retains UIDs, so that theirs identify nobody."""
 
     audited: int
     survivors: int
     unmarked: int
     unreadable: int
+    uids_retained: bool
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,7 @@ class _Pair:
     written: Path
     location: str
     patient: str
+    study: HeaderIdentifiers | None
 
 
 def audit_delivery(
@@ -56,10 +65,20 @@ def audit_delivery(
 
     ``source`` opens an inventory's location. An object that cannot be read back counts as unreadable, never as clean.
     """
-    location = dict(zip(inventory["file_id"].to_pylist(), inventory["location"].to_pylist(), strict=True))
-    written = [row for row in objects.to_pylist() if row["status"] == "written"]
+    entries = {row["file_id"]: row for row in inventory.to_pylist()}
+    written = sorted(
+        (r for r in objects.to_pylist() if r["status"] == "written"), key=lambda r: r["study_instance_uid"] or ""
+    )
+    place = {row["file_id"]: source(entries[row["file_id"]]["location"]) for row in written}
+    surveyed = survey(list(place.items()), profile, workers)
     pairs = [
-        _Pair(source(location[row["file_id"]]), folder / row["path"], location[row["file_id"]], row["patient"])
+        _Pair(
+            place[file_id := row["file_id"]],
+            folder / row["path"],
+            named_location(entries[file_id], entries),
+            row["patient"],
+            surveyed.of(file_id),
+        )
         for row in written
     ]
     results = list(workers.spread(partial(_audit, key=key, profile=profile), pairs))
@@ -68,6 +87,7 @@ def audit_delivery(
         survivors=sum(r.value is not None and r.value[0] for r in results),
         unmarked=sum(r.value is not None and r.value[1] for r in results),
         unreadable=sum(r.value is None for r in results),
+        uids_retained=profile.is_on("retain_uids"),
     )
     write_json(folder / AUDIT, asdict(audit))
     return audit
@@ -78,6 +98,6 @@ def _audit(pair: _Pair, *, key: Key, profile: Profile) -> tuple[bool, bool]:
     moved = profile.is_on("retain_longitudinal_modified_dates")
     days = Pseudonyms(key).days(pair.patient, profile.most_days) if moved else 0
     with quiet():
-        header = pydicom.dcmread(pair.written, stop_before_pixels=True)
+        header = read_header(pair.written).dataset
         unmarked = header.get("PatientIdentityRemoved") != "YES" or any(mark not in header for mark in _MARKS)
-    return survivors(pair.source, pair.written, profile, pair.location, days) > 0, unmarked
+    return survivors(pair.source, pair.written, profile, pair.location, days, pair.study) > 0, unmarked

@@ -37,6 +37,14 @@ def rule_of(tag: int) -> Rule | None:
     return table.get(f"({group:04X},{element})")
 
 
+@cache
+def edition() -> str:
+    """The edition of PS3.15 that the tables are of. Raises ValueError where they are not all of one."""
+    tables = ("confidentiality.csv", "structured_content.csv", "safe_private.csv")
+    (found,) = {row["edition"] for table in tables for row in _rows(table)}
+    return found
+
+
 def concrete_tags() -> list[int]:
     """The tags of Table E.1-1, in order, without its three repeating groups and its row for private attributes."""
     return [int(t[1:5] + t[6:10], 16) for t in _attributes() if "x" not in t and t != "private"]
@@ -45,6 +53,14 @@ def concrete_tags() -> list[int]:
 def concept_rule_of(code: str, scheme: str, value_type: str) -> Rule | None:
     """The rule of Table E.3.4-1 for a content item's concept name; None where the concept is not in the table."""
     return _concepts().get((code, scheme, value_type))
+
+
+def safe_private_vr(creator: str, group: int, element: int) -> str | None:
+    """The VR that Table E.3.10-1 gives a safe private element; "" where it gives none; None if it is not in the table.
+
+    ``element`` is the last eight bits of the tag: the block number does not count.
+    """
+    return _safe_private().get((creator, group, element))
 
 
 def type_of(sop_class_uid: str, path: tuple[str, ...], tag: int) -> int | None:
@@ -56,6 +72,14 @@ def type_of(sop_class_uid: str, path: tuple[str, ...], tag: int) -> int | None:
     if iod is None:
         return None
     return _types().get((">".join(path), tag), {}).get(iod, 3)
+
+
+def strictest_type(tag: int) -> int:
+    """The strictest Type (1, 2 or 3; conditional ones as if required) that any module gives an attribute.
+
+    Of attributes that Table E.1-1 does not name and whose values are judged by what they hold; 3 for all others.
+    """
+    return _required().get(tag, 3)
 
 
 def _rows(name: str) -> list[dict[str, str]]:
@@ -83,8 +107,18 @@ def _concepts() -> dict[tuple[str, str, str], Rule]:
 
 
 @cache
+def _safe_private() -> dict[tuple[str, int, int], str]:
+    return {(r["creator"], int(r["tag"][1:5], 16), int(r["tag"][8:10], 16)): r["vr"] for r in _rows("safe_private.csv")}
+
+
+@cache
 def _iods() -> dict[str, str]:
     return {r["sop_class_uid"]: r["iod"] for r in _rows("iods.csv")}
+
+
+@cache
+def _required() -> dict[int, int]:
+    return {int(r["tag"][1:5] + r["tag"][6:10], 16): int(r["type"]) for r in _rows("required_types.csv")}
 
 
 @cache

@@ -3,10 +3,10 @@
 import re
 from datetime import date, timedelta
 
-_DA = re.compile(r"(\d{4})[.:-]?(\d{2})[.:-]?(\d{2})")
-_DT = re.compile(r"(\d{4})(\d{2})?(\d{2})?(.*)", re.DOTALL)
-_TIME_OF_DAY = re.compile(r"(?:\d{2}(?:\d{2}(?:\d{2}(?:\.\d{1,6})?)?)?)?(?:[+-]\d{4})?")
-_TM = re.compile(r"\d{2}(?::?\d{2}(?::?\d{2}(?:\.\d{1,6})?)?)?")
+_DA = re.compile(r"(\d{4})[.:-]?(\d{2})[.:-]?(\d{2})", re.ASCII)
+_DT = re.compile(r"(\d{4})(\d{2})?(\d{2})?(.*)", re.DOTALL | re.ASCII)
+_TIME_OF_DAY = re.compile(r"(?:\d{2}(?:\d{2}(?:\d{2}(?:\.\d{1,6})?)?)?)?(?:[+-]\d{4})?", re.ASCII)
+_TM = re.compile(r"\d{2}(?::?\d{2}(?::?\d{2}(?:\.\d{1,6})?)?)?", re.ASCII)
 
 
 def moved_date(value: str, days: int) -> str | None:
@@ -27,7 +27,7 @@ def moved_date_time(value: str, days: int) -> str | None:
     if match is None:
         return None
     year, month, day, rest = match.groups()
-    if not _TIME_OF_DAY.fullmatch(rest) or (not day and re.match(r"\d", rest)):
+    if not _TIME_OF_DAY.fullmatch(rest) or (not day and rest[:1].isdecimal()):
         return None
     moved = _moved_day(year + (month or "07") + (day or "15"), days)
     if moved is None:
@@ -60,12 +60,15 @@ def age_at(birth: date, day: date) -> str | None:
 
 
 def capped_age(value: str, oldest: int) -> str | None:
-    """An AS value, at most so many years; None where it is no age."""
-    match = re.fullmatch(r"(\d{3})([DWMY])", value.strip(" \0"))
+    """An AS value, at most so many years; None where it is no age. Forms like ``45y`` and ``732.0m`` too."""
+    match = re.fullmatch(r"(\d{1,5})(?:\.0*)?([DWMY])", value.strip(" \0").upper(), re.ASCII)
     if match is None:
         return None
-    years = int(match[1]) / {"D": 365.25, "W": 52.18, "M": 12, "Y": 1}[match[2]]
-    return f"{oldest:03d}Y" if years >= oldest + 1 else match[0]
+    number, unit = int(match[1]), match[2]
+    years = number / {"D": 365.25, "W": 52.18, "M": 12, "Y": 1}[unit]
+    if years >= oldest + 1:
+        return f"{oldest:03d}Y"
+    return f"{number:03d}{unit}" if number <= 999 else f"{int(years):03d}Y"
 
 
 def _moved_day(value: str, days: int) -> str | None:

@@ -1,25 +1,29 @@
 """A delivery, from level D to level C: every accepted object is written de-identified or refused with a reason.
 
-Objects are spread over worker processes (``objects``); texts are ``texts``'s.
+Objects are spread over worker processes twice: their headers tell what each study names (``survey``), then each object
+is cleaned with its study's names and searched for them (``objects``). Texts are ``texts``'s.
 """
 
 import json
+import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
-from pydicom.dataset import Dataset
 
-from pipelines.deidentify.objects import RefusedError, Written, deidentify_object
+from pipelines.deidentify.objects import Written
 from pipelines.deidentify.profile import Profile
 from pipelines.deidentify.pseudonyms import Pseudonyms
+from pipelines.deidentify.survey import named_location, survey
+from pipelines.deidentify.tasks import Outcome, Task, deidentify_one
 from pipelines.deidentify.texts import TextsSummary, deidentify_texts
-from pipelines.storage.digests import sha256_of_file
+from pipelines.deidentify.vocabulary import is_known
 from pipelines.storage.keys import Key
 from pipelines.storage.ledger import LedgerRow
 from pipelines.storage.tables import OBJECTS, write_table
@@ -29,6 +33,8 @@ __all__ = ["ObjectsSummary", "TextsSummary", "deidentify_delivery", "deidentify_
 
 OPERATION = "deidentify"
 _STAGED = ".staged"
+_SHORTEST = 4
+_WORDS = re.compile(r"[^\s,;^]+")
 
 
 @dataclass(frozen=True)
@@ -43,23 +49,6 @@ class ObjectsSummary:
     ledger: tuple[LedgerRow, ...]
 
 
-@dataclass(frozen=True)
-class _Task:
-    file_id: str
-    source: Path
-    location: str
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """Of one object in a worker: what was written, its digest and size, or the reason code for its refusal."""
-
-    written: Written | None = None
-    sha256: str = ""
-    size: int = 0
-    reason: str | None = None
-
-
 def deidentify_delivery(
     inventory: pa.Table,
     *,
@@ -68,96 +57,95 @@ def deidentify_delivery(
     profile: Profile,
     folder: Path,
     workers: Workers,
+    refuse: Mapping[str, str] = MappingProxyType({}),
+    patients: Mapping[str, str] = MappingProxyType({}),
     progress: Progress = silent,
 ) -> ObjectsSummary:
     """De-identify the accepted objects of an inventory into ``folder``.
 
     ``source`` opens an inventory's location. Writes ``objects.parquet``, a row for each accepted object, and
     ``<patient>/<sop_instance_uid>.dcm``. Nothing is written for a refused one; of two objects that end in the same SOP
-    Instance UID the second, in the inventory's order, is refused.
+    Instance UID the second, in the inventory's order, is refused. ``refuse``: file_id to the reason code of objects
+    that are refused before they are opened; ``patients``: file_id to the patient's pseudonym, where it is known better
+    than from the object's own header.
     """
-    accepted = [r for r in inventory.to_pylist() if r["status"] == "accepted" and r["kind"] == "dicom"]
-    accepted.sort(key=lambda row: row["file_id"])
-    by_id = {row["file_id"]: row for row in inventory.to_pylist()}
-    tasks = [_Task(r["file_id"], source(r["location"]), _named(r, by_id)) for r in accepted]
+    entries = {row["file_id"]: row for row in inventory.to_pylist()}
+    accepted = sorted(f for f, r in entries.items() if r["status"] == "accepted" and r["kind"] == "dicom")
+    place = {file_id: source(entries[file_id]["location"]) for file_id in accepted}
+    surveyed = survey([(file_id, place[file_id]) for file_id in accepted if file_id not in refuse], profile, workers)
+    accepted.sort(key=lambda file_id: (surveyed.study_of.get(file_id, ""), file_id))
+    tasks = [
+        Task(f, place[f], named_location(entries[f], entries), refuse.get(f), patients.get(f), surveyed.of(f))
+        for f in accepted
+    ]
     staged = folder / _STAGED
     staged.mkdir(parents=True)
-    function = partial(_deidentify, key=key, profile=profile, staged=staged)
+    function = partial(deidentify_one, key=key, profile=profile, staged=staged)
     rows: list[dict[str, Any]] = []
-    ledger: list[LedgerRow] = []
+    ledger: dict[str, list[LedgerRow]] = {}
     taken: set[str] = set()
-    results = workers.spread(function, tasks)
-    for done, (result, entry) in enumerate(zip(results, accepted, strict=True), start=1):
-        outcome = result.value or _Outcome(reason=result.failure)
-        outcome = _publish(outcome, staged / result.item.file_id, folder, taken)
-        rows.append(_row(result.item.file_id, outcome))
-        ledger += _ledger_rows(entry, outcome, key)
+    known = _known(inventory)
+    for done, result in enumerate(workers.spread(function, tasks), start=1):
+        file_id = result.item.file_id
+        outcome = result.value or Outcome(reason=result.failure)
+        outcome = _publish(outcome, staged / file_id, folder, taken, known)
+        rows.append(_row(file_id, outcome, key, profile))
+        ledger[file_id] = _ledger_rows(entries[file_id], outcome, key)
         progress(done, len(tasks))
     shutil.rmtree(staged)
+    rows.sort(key=lambda row: row["file_id"])
     write_table(folder / "objects.parquet", OBJECTS, OBJECTS.build(rows))
-    return _summary(rows, ledger)
+    return _summary(rows, [row for file_id in sorted(ledger) for row in ledger[file_id]])
 
 
-def _named(row: dict[str, Any], by_id: dict[str, dict[str, Any]]) -> str:
-    """Where a file came from, by a path that people named: an archive member's is its outermost archive's."""
-    while (container := row.get("container")) in by_id:
-        row = by_id[container]
-    return str(row["location"])
+def _known(inventory: pa.Table) -> frozenset[str]:
+    """Patient IDs and accession numbers of a delivery: none of them may stand in a table of written objects."""
+    values = {
+        (v or "").strip("\0 ").lower()
+        for name in ("patient_id", "accession_number")
+        for v in inventory[name].to_pylist()
+    }
+    return frozenset(value for value in values if len(value) >= _SHORTEST and not is_known(value))
 
 
-def _deidentify(task: _Task, *, key: Key, profile: Profile, staged: Path) -> _Outcome:
-    """One object in a worker. Exceptions that are no refusal become reason codes of their class's name alone."""
-    target = staged / task.file_id
-    try:
-        written = deidentify_object(
-            task.source,
-            target,
-            file_id=task.file_id,
-            location=task.location,
-            profile=profile,
-            pseudonyms=Pseudonyms(key),
-            clean_pixels=_clean_pixels if profile.is_on("clean_pixel_data") else None,
-        )
-        return _Outcome(written, sha256_of_file(target), target.stat().st_size)
-    except RefusedError as refused:
-        return _Outcome(reason=refused.reason)
-    except Exception as error:  # noqa: BLE001 - the boundary of bad input: a status row in place of a lost night
-        target.unlink(missing_ok=True)
-        return _Outcome(reason=f"error_{type(error).__name__}")
-
-
-def _clean_pixels(dataset: Dataset) -> list[Any]:
-    from pipelines.deidentify import burned_in
-
-    try:
-        return list(burned_in.clean_pixels(dataset, burned_in.TextSettings()))
-    except burned_in.DetectorError as error:
-        raise RefusedError(error.reason) from None
-
-
-def _publish(outcome: _Outcome, staged: Path, folder: Path, taken: set[str]) -> _Outcome:
-    """Give a staged file its place, or refuse it where another object has its SOP Instance UID already."""
+def _publish(outcome: Outcome, staged: Path, folder: Path, taken: set[str], known: Collection[str]) -> Outcome:
+    """Give a staged file its place, or refuse it: another object has its SOP Instance UID already, or its row in the
+    table would hold an identifier."""
     if outcome.written is None:
         return outcome
+    if any(word in known for word in _words(outcome.written)):
+        staged.unlink()
+        return Outcome(reason="identifier_in_table")
     if outcome.written.sop_instance_uid in taken:
         staged.unlink()
-        return _Outcome(reason="duplicate_sop_instance_uid")
+        return Outcome(reason="duplicate_sop_instance_uid")
     taken.add(outcome.written.sop_instance_uid)
     final = folder / _path(outcome.written)
-    final.parent.mkdir(exist_ok=True)
-    staged.rename(final)
+    try:
+        staged.rename(final)
+    except FileNotFoundError:
+        final.parent.mkdir(exist_ok=True)
+        staged.rename(final)
     return outcome
+
+
+def _words(written: Written) -> Iterator[str]:
+    """What an object's row in the table says, as a whole and word by word, in small letters."""
+    facts = (written.patient, written.accession, written.modality, written.manufacturer, written.model)
+    for small in ((text or "").strip().lower() for text in facts):
+        yield small
+        yield from _WORDS.findall(small)
 
 
 def _path(written: Written) -> str:
     return f"{written.patient}/{written.sop_instance_uid}.dcm"
 
 
-def _row(file_id: str, outcome: _Outcome) -> dict[str, Any]:
+def _row(file_id: str, outcome: Outcome, key: Key, profile: Profile) -> dict[str, Any]:
     written = outcome.written
     if written is None:
         return {"file_id": file_id, "status": "refused", "reason": outcome.reason}
-    facts = asdict(written)
+    facts = dict(vars(written))
     boxes, actions, by_tag = (facts.pop(name) for name in ("boxes", "actions", "actions_by_tag"))
     return {
         "file_id": file_id,
@@ -169,11 +157,14 @@ def _row(file_id: str, outcome: _Outcome) -> dict[str, Any]:
         "text_box_list": json.dumps(boxes),
         "actions": json.dumps(actions, sort_keys=True),
         "actions_by_tag": json.dumps(by_tag, sort_keys=True),
+        "profile_sha256": profile.sha256,
+        "edition": profile.edition,
+        "key_fingerprint": key.fingerprint,
         **facts,
     }
 
 
-def _ledger_rows(entry: dict[str, Any], outcome: _Outcome, key: Key) -> list[LedgerRow]:
+def _ledger_rows(entry: dict[str, Any], outcome: Outcome, key: Key) -> list[LedgerRow]:
     if outcome.written is None:
         return []
     origin = Pseudonyms(key).source(entry["file_id"], entry["sha256"])

@@ -3,9 +3,10 @@
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import pairwise
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property, lru_cache
+from itertools import permutations
 
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
@@ -13,9 +14,21 @@ from pydicom.multival import MultiValue
 
 from pipelines.deidentify.dates import day_of
 from pipelines.deidentify.reading import tags_of
+from pipelines.deidentify.text_names import widened
 from pipelines.deidentify.vocabulary import is_known
 
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "ø": "oe"})
+_STROKES = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
+_TWO_LETTERS = re.compile(r"([aou])e")
+_INSIDE = 5
+_DIGIT = re.compile(r"\d")
+_REPEATS = re.compile(r"\{\d,\d\}|0\*")
+_LEAST_DIGITS_OF_A_DATE = 3
+"""Of the shortest that is looked for: 1 Feb 48."""
+_LETTER = r"[^\W\d_]"
+_WORD = re.compile(rf"{_LETTER}(?:{_LETTER}|[\u0300-\u036f])+")
+_SPACED = re.compile(rf"(?<![^\W_]){_LETTER}(?:[ .\-_]{{1,2}}{_LETTER}){{2,40}}(?![^\W_])")
+_UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
 _MONTHS = [rf"{m[:3]}(?:{m[3:]})?" for m in ("january", "february", "march", "april", "may", "june", "july", "august")]
 _MONTHS += [rf"{m[:3]}t?(?:{m[3:]})?" for m in ("september", "october", "november", "december")]
 _PLACEHOLDERS = frozenset(
@@ -45,12 +58,21 @@ DATE_KEYWORDS = frozenset({"PatientBirthDate"})
 
 @dataclass(frozen=True)
 class DenyList:
-    """Words and phrases (in any case), and two-letter names (in their case), that must not stay in a study's texts."""
+    """What must not stay in a study's texts; ``found_in`` says where it stands.
+
+    ``names`` and ``places`` hold folded words of at least three letters, ``short_names`` words of two in their case or
+    in capitals,
+    ``parts`` what is looked for inside longer words (of scripts without spaces), ``ids`` and ``dates`` expressions,
+    ``days`` the same dates as days.
+    """
 
     names: frozenset[str] = frozenset()
     short_names: frozenset[str] = frozenset()
     ids: frozenset[str] = frozenset()
-    dates: frozenset[str] = field(default=frozenset())
+    dates: frozenset[str] = frozenset()
+    places: frozenset[str] = frozenset()
+    parts: frozenset[str] = frozenset()
+    days: frozenset[date] = frozenset()
 
     def __or__(self, other: "DenyList") -> "DenyList":
         return DenyList(
@@ -58,22 +80,75 @@ class DenyList:
             self.short_names | other.short_names,
             self.ids | other.ids,
             self.dates | other.dates,
+            self.places | other.places,
+            self.parts | other.parts,
+            self.days | other.days,
         )
 
-    @cached_property
-    def patterns(self) -> list[tuple[str, re.Pattern[str]]]:
-        """Kind and compiled expression; group ``x`` is what goes."""
-        found = []
-        for kind, terms, flags in (
-            ("ID", self.ids, re.IGNORECASE),
-            ("DATE", self.dates, re.IGNORECASE),
-            ("NAME", self.names, re.IGNORECASE),
-            ("NAME", self.short_names, re.NOFLAG),
-        ):
-            if terms:
-                longest_first = sorted(terms, key=lambda term: (-len(term), term))
-                found.append((kind, re.compile(rf"(?<!\w)(?P<x>{'|'.join(longest_first)})(?!\w)", flags)))
+    def found_in(self, text: str) -> list[tuple[int, int, str]]:
+        """Start, end and kind (NAME, LOCATION, ID, DATE) of what stands in a text; they may overlap."""
+        found = [*self._words_in(text), *self._spaced_in(text)] if self._has_words else []
+        found = [(*widened(text, a, b), kind) if kind == "NAME" else (a, b, kind) for a, b, kind in found]
+        digits = len(_DIGIT.findall(text))
+        if self.ids and digits >= self._least_digits:
+            found += [(m.start(), m.end(), "ID") for m in self._id_pattern.finditer(text)]
+        if self.dates and digits >= _LEAST_DIGITS_OF_A_DATE:
+            found += [(m.start(), m.end(), "DATE") for m in self._date_pattern.finditer(text)]
+        for part in self.parts:
+            found += [(m.start(), m.end(), "NAME") for m in re.finditer(re.escape(part), text)]
         return found
+
+    @cached_property
+    def _has_words(self) -> bool:
+        return bool(self.names or self.short_names or self.places)
+
+    @cached_property
+    def _least_digits(self) -> int:
+        """How many digits a text has at least that holds one of the ids: others need no expressions at all."""
+        return min(len(_DIGIT.findall(_REPEATS.sub("", term))) for term in self.ids)
+
+    @cached_property
+    def _id_pattern(self) -> re.Pattern[str]:
+        return _any_of(self.ids)
+
+    @cached_property
+    def _date_pattern(self) -> re.Pattern[str]:
+        return _any_of(self.dates)
+
+    @cached_property
+    def _long_names(self) -> tuple[frozenset[str], tuple[int, ...]]:
+        """Names that are looked for at either end of a longer word, and their lengths."""
+        long = frozenset(name for name in self.names if len(name) >= _INSIDE and not is_known(name))
+        return long, tuple(sorted(set(map(len, long)), reverse=True))
+
+    def _words_in(self, text: str) -> Iterable[tuple[int, int, str]]:
+        for match in _WORD.finditer(text):
+            word = match.group()
+            if len(word) < 3:
+                if word in self.short_names:
+                    yield match.start(), match.end(), "NAME"
+                continue
+            spellings = _spellings(word)
+            if not self.names.isdisjoint(spellings):
+                yield match.start(), match.end(), "NAME"
+            elif not self.places.isdisjoint(spellings):
+                yield match.start(), match.end(), "LOCATION"
+            elif len(word) > _INSIDE and word.isascii() and not is_known(word):
+                yield from self._ends_of(match.start(), word.lower())
+
+    def _ends_of(self, start: int, word: str) -> Iterable[tuple[int, int, str]]:
+        names, lengths = self._long_names
+        for length in lengths:
+            if length < len(word) and word[:length] in names:
+                yield start, start + length, "NAME"
+            if length < len(word) and word[-length:] in names:
+                yield start + len(word) - length, start + len(word), "NAME"
+
+    def _spaced_in(self, text: str) -> Iterable[tuple[int, int, str]]:
+        for match in _SPACED.finditer(text):
+            joined = _fold("".join(c for c in match.group() if c.isalpha()))
+            if joined in self.names or any(len(name) >= 4 and name in joined for name in self.names):
+                yield match.start(), match.end(), "NAME"
 
 
 def deny_list_of(dataset: Dataset) -> DenyList:
@@ -100,15 +175,26 @@ def deny_list(
     """A deny list of person names (any PN form), places (generic words pass), ids and dates (DA)."""
     long: set[str] = set()
     short: set[str] = set()
+    parts: set[str] = set()
     for name in names:
-        _add_name(name, long, short)
-    for place in places:
-        for word in _words(place):
-            if len(word) >= 3 and not is_known(word) and not word.isdecimal():
-                long.update(map(re.escape, _spellings(word)))
-    id_terms = {term for value in ids for term in _id_terms(value)}
-    date_terms = {term for value in dates for term in _date_terms(value)}
-    return DenyList(frozenset(long), frozenset(short), frozenset(id_terms), frozenset(date_terms))
+        _add_name(name, long, short, parts)
+    words = {
+        spelling
+        for place in places
+        for word in _WORD.findall(place)
+        if len(word) >= 3 and not is_known(word)
+        for spelling in _spellings(word)
+    }
+    dates = list(dates)
+    return DenyList(
+        names=frozenset(long),
+        short_names=frozenset(short),
+        ids=frozenset(term for value in ids for term in _id_terms(value)),
+        dates=frozenset(term for value in dates for term in _date_terms(value)),
+        places=frozenset(words - long),
+        parts=frozenset(parts),
+        days=frozenset(day for day in map(day_of, dates) if day),
+    )
 
 
 def _texts(dataset: Dataset) -> Iterable[tuple[str, str, str]]:
@@ -143,40 +229,72 @@ def name_words(name: str) -> list[str]:
     return [p for p in parts if len(p) >= 2 and not p.isdecimal() and p.lower() not in _PLACEHOLDERS]
 
 
-def _add_name(name: str, long: set[str], short: set[str]) -> None:
+def _add_name(name: str, long: set[str], short: set[str], parts: set[str]) -> None:
     for group in name.split("="):
-        parts = name_words(group)
-        for part in parts:
-            if len(part) >= 3 or not part.isascii():
-                for spelling in _spellings(part):
-                    long.add(re.escape(spelling))
-                    long.add(r"[ .]".join(map(re.escape, spelling)))
-            elif not is_known(part):
-                short.add(re.escape(part))
-        for first, second in pairwise(parts):
-            long.add(re.escape(first + second))
-            long.add(re.escape(second + first))
+        words = name_words(group)
+        parts.update(word for word in words if _UNSPACED.search(word))
+        for word in words:
+            if len(word) >= 3:
+                long.update(_spellings(word))
+                long.update(spelling + "s" for spelling in _spellings(word) if len(spelling) >= 4)
+            elif not is_known(word) and not _UNSPACED.search(word):
+                short.update((word, word.capitalize(), word.upper()) if word[0].isupper() else (word,))
+        whole = ["".join(name_words(component)) for component in group.split("^")]  # van den Heuvel^Mei-Ling
+        for several in (words[:5], [part for part in whole if part][:3]):
+            for first, second in permutations(several, 2):
+                for one in _spellings(first):
+                    long.update(one + other for other in _spellings(second))
+        for word in words if len(words) > 1 else ():
+            initials = {_fold(other)[:1] for other in words if other != word}
+            long.update(
+                initial + spelling for spelling in _spellings(word) if len(spelling) >= 4 for initial in initials
+            )
 
 
-def _words(text: str) -> list[str]:
-    return re.findall(r"[\w'’]+", text)
+@lru_cache(maxsize=1 << 16)
+def _spellings(word: str) -> frozenset[str]:
+    """The ways in which a word is written without accents, in small letters: Müller is muller and mueller."""
+    if word.isascii():
+        small = word.lower()
+        return frozenset((small, _TWO_LETTERS.sub(r"\1", small) if len(small) >= 5 else small))
+    return frozenset((_fold(word), _fold(word.translate(_UMLAUTS))))
 
 
-def _spellings(word: str) -> set[str]:
-    decomposed = unicodedata.normalize("NFKD", word)
-    folded = "".join(c for c in decomposed if not unicodedata.combining(c))
-    return {s for s in (word, word.upper(), word.casefold(), decomposed, folded, word.translate(_UMLAUTS)) if s}
+def _fold(word: str) -> str:
+    folded = unicodedata.normalize("NFKD", word.casefold().translate(_STROKES))
+    return "".join(c for c in folded if not unicodedata.combining(c))
+
+
+def _any_of(terms: Iterable[str]) -> re.Pattern[str]:
+    return re.compile(rf"(?<![^\W_])(?:{'|'.join(sorted(terms, key=_longest_first))})(?![^\W_])", re.I)
+
+
+def _longest_first(term: str) -> tuple[int, str]:
+    return -len(term), term
 
 
 def _id_terms(value: str) -> set[str]:
-    parts = re.findall(r"[A-Za-z]+|\d+", value)
+    """An id with any separator between its letters and numbers, without leading zeros, and its long number alone."""
+    parts = re.findall(r"[^\W\d_]+|\d+", value)
     joined = "".join(parts)
     if len(joined) < 3 or joined.lower() in _PLACEHOLDERS or (joined.isalpha() and is_known(joined)):
         return set()
-    terms = {re.escape(value.strip()), r"[-_. /]?".join(parts)}
-    if joined.isdecimal() and len(joined.lstrip("0")) >= 4:
-        terms.add(r"0*" + joined.lstrip("0"))
+    if joined.isdecimal() and len(joined.lstrip("0")) < 3:
+        return {re.escape(value.strip())}
+    terms = {r"[-_. /:#]{0,2}".join(map(_number_or_word, parts))}
+    terms.update(
+        _number_or_word(part)
+        for part in parts
+        if part.isdecimal()
+        and len(part.lstrip("0")) >= 5
+        and not (re.fullmatch(r"(?:18|19|20)\d{6}", part) and day_of(part))
+    )
     return terms
+
+
+def _number_or_word(part: str) -> str:
+    bare = part.lstrip("0")
+    return rf"0*{bare}" if part.isdecimal() and bare else re.escape(part)
 
 
 def _date_terms(value: str) -> set[str]:

@@ -1,20 +1,23 @@
-"""Derive ``vocabulary.txt``, the words that may stand in a kept description.
+"""Derive ``vocabulary.txt``, the words that may stand in a kept description, and ``code_meanings.txt``.
 
 Run ``python -m pipelines.deidentify.derive_vocabulary``.
 
 The words are those of DICOM's dictionaries (names of attributes, UIDs, code meanings) as shipped with pydicom, English
-function words as shipped with spaCy, and the project's own list, less frequent names of persons. The result is a
-snapshot: a newer pydicom does not change what passes until this is run again.
+function words as shipped with spaCy, and the project's own two lists, less frequent names of persons (those that
+``own_words.txt`` has stay). The meanings are those
+of standard codes that hold a name, a lone letter or a sign beside such words. The result is a snapshot: a newer pydicom
+does not change what passes until this is run again.
 """
 
 import argparse
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 _HERE = Path(__file__).parent
-_WORD = re.compile(r"[a-z]{2,}")
+_WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -24,8 +27,14 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     names = set(_listed("names.txt"))
     own = set(_listed("own_words.txt"))
-    words = (set(_words(_dicom_terms())) | set(_words(_function_words())) | own) - (names - own)
+    terms = {word for word in _words(_dicom_terms()) if len(word) > 2} | set(_listed("clinical_words.txt"))
+    others = {word for word in terms | set(_words(_function_words())) if _plain(word) not in names}
+    words = others | own
     given.out.write_text("\n".join(sorted(words)) + "\n", encoding="utf-8")
+    meanings = {" ".join(m.split()) for m in _meanings() if not {w for w in _words([m]) if w not in names} <= words}
+    meanings |= {m for m in _meanings() if re.search(r"[^\W\d_]\^|\b[A-Za-z]\b", m)}
+    phrases = sorted(m.lower() for m in meanings if len(m.split()) > 1 and m.isprintable())
+    given.out.with_name("code_meanings.txt").write_text("\n".join(dict.fromkeys(phrases)) + "\n", encoding="utf-8")
 
 
 def _listed(name: str) -> Iterator[str]:
@@ -38,14 +47,23 @@ def _words(texts: Iterable[str]) -> Iterator[str]:
         yield from _WORD.findall(text.lower())
 
 
+def _plain(word: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
+
+
 def _dicom_terms() -> Iterator[str]:
     from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
     from pydicom._uid_dict import UID_dictionary
-    from pydicom.sr._concepts_dict import concepts
 
     for dictionary in (DicomDictionary, RepeatersDictionary):
         yield from (str(entry[2]) for entry in dictionary.values())
     yield from (str(entry[0]) for entry in UID_dictionary.values())
+    yield from _meanings()
+
+
+def _meanings() -> Iterator[str]:
+    from pydicom.sr._concepts_dict import concepts
+
     schemes: Mapping[str, Any] = concepts
     for scheme in schemes.values():
         for keyword in scheme.values():

@@ -34,6 +34,9 @@ _JPEG_LS = frozenset({JPEGLSLossless, JPEGLSNearLossless})
 _JPEG_2000 = frozenset({JPEG2000Lossless, JPEG2000})
 _HTJ2K = frozenset({HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K})
 
+MAY_OVERSHOOT = frozenset({JPEG2000, HTJ2K, JPEGLSNearLossless})
+"""Syntaxes whose decoded values may pass the largest that went in."""
+
 CHANGED_BY_CODEC = LOSSY | _JPEG_2000 | _HTJ2K
 """Syntaxes whose decoders turn YBR into RGB themselves."""
 

@@ -13,10 +13,12 @@ import pydicom
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from pipelines.deidentify.frame_bits import Bits
 from pipelines.deidentify.frame_codecs import (
     CHANGED_BY_CODEC,
     DEFLATED_FRAMES,
     LOSSY,
+    MAY_OVERSHOOT,
     CodecError,
     decode_frame,
     encode_frame,
@@ -57,6 +59,8 @@ class Frames:
     photometric: str
     palette: np.ndarray | None = None
     encoded: list[bytes] = field(default_factory=list)
+    exceeded: bool = False
+    """Whether a frame that was read held anything in bits that are no part of the picture."""
 
     @classmethod
     def of(cls, dataset: pydicom.Dataset) -> "Frames | None":
@@ -103,7 +107,9 @@ class Frames:
     def luminance(self, number: int) -> np.ndarray:
         """Frame ``number`` (from 0) as 2-D gray values: stored bits interpreted, colours averaged."""
         try:
-            return self._luminance_of(self._read(number))
+            pixels = self._read(number)
+            self.exceeded = self.exceeded or self._exceeds(pixels)
+            return self._luminance_of(pixels)
         except DetectorError:
             raise
         except Exception:  # noqa: BLE001 - whatever a damaged frame does to a decoder, the object must be refused
@@ -114,8 +120,15 @@ class Frames:
         value = np.nanmax(luminance) if self.monochrome1 else np.nanmin(luminance)
         return value.item()
 
+    @property
+    def spare_bits(self) -> bool:
+        """Whether cells have bits that are no part of the picture."""
+        return self.tag == _PIXELS and int(self.dataset.get("BitsStored") or self.bits) < self.bits
+
     def blank_and_store(self, boxes: Iterable[_Box]) -> None:
-        """Set the boxes to the darkest value in every frame, and store the frames in the data set."""
+        """Set the boxes to the darkest value in every frame, clear bits that are no part of the picture where a frame
+        that was read held anything there, and store the frames in the data set.
+        """
         boxes = list(boxes)
         try:
             if self.native:
@@ -155,6 +168,12 @@ class Frames:
         if pixels.shape[:2] != (self.rows, self.columns):
             raise DetectorError("pixels_undecodable")
         return pixels
+
+    def _exceeds(self, pixels: np.ndarray) -> bool:
+        if not self.spare_bits:
+            return False
+        bits = Bits.of(pixels, self.dataset)
+        return bits.exceeded(pixels, slack=(1 << bits.stored) // 4 if self.syntax in MAY_OVERSHOOT else 0)
 
     def _native_bytes(self) -> bytes:
         data: bytes = self.dataset[self.tag].value
@@ -203,7 +222,7 @@ class Frames:
             return pixels[..., :3].mean(axis=2, dtype=np.float32).astype(pixels.dtype)
         if self.tag != _PIXELS or self.bits == 1:
             return pixels
-        values = _interpreted(pixels, self.dataset)
+        values = Bits.of(pixels, self.dataset).interpreted(pixels)
         return self.palette[np.clip(values, 0, len(self.palette) - 1)] if self.palette is not None else values
 
     def _blank_native(self, boxes: list[_Box]) -> None:
@@ -222,7 +241,9 @@ class Frames:
         self.dataset[self.tag].value = stored
 
     def _blank(self, pixels: np.ndarray, boxes: list[_Box]) -> None:
-        """Blank the boxes of one frame, in place."""
+        """Clear the spare bits and blank the boxes of one frame, in place."""
+        if self.exceeded:
+            Bits.of(pixels, self.dataset).clear(pixels)
         value = self._blank_value(pixels)
         for box in boxes:
             left, right = box.left, box.right
@@ -243,15 +264,10 @@ class Frames:
         return pixels.reshape(-1)[place] if pixels.flags.c_contiguous else pixels[np.unravel_index(place, pixels.shape)]
 
     def _blank_encoded(self, boxes: list[_Box]) -> None:
-        blanked = []
-        for number in range(self.count):
-            pixels = self._read(number).copy()
-            self._blank(pixels, boxes)
-            blanked.append(pixels)
         try:
-            encoded = [self._encoded(pixels) for pixels in blanked]
+            encoded = [self._encoded(self._blanked(number, boxes)) for number in range(self.count)]
         except CodecError:
-            self._store_uncompressed(blanked)
+            self._store_uncompressed(boxes)
             return
         self.dataset.PixelData = encapsulate(encoded, has_bot=self.count > 1)
         element = self.dataset["PixelData"]
@@ -259,6 +275,11 @@ class Frames:
         if self.photometric == "YBR_ICT":
             self.dataset.PhotometricInterpretation = "YBR_RCT"  # the reversible transformation takes its place
         self._drop_offsets()
+
+    def _blanked(self, number: int, boxes: list[_Box]) -> np.ndarray:
+        pixels = self._read(number).copy()
+        self._blank(pixels, boxes)
+        return pixels
 
     def _encoded(self, pixels: np.ndarray) -> bytes:
         """A frame in the object's own syntax, decoded again to be sure that nothing else changed."""
@@ -269,13 +290,15 @@ class Frames:
             raise CodecError
         return frame
 
-    def _store_uncompressed(self, blanked: list[np.ndarray]) -> None:
-        """Store the frames as Explicit VR Little Endian; (0028,2110) stays as it was."""
-        pixels = np.stack(blanked)
-        if pixels.dtype.itemsize * 8 < self.bits:
-            pixels = pixels.astype(f"{pixels.dtype.kind}{self.bits // 8}")
-        data = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes()
-        self.dataset.PixelData = data + b"\0" * (len(data) % 2)
+    def _store_uncompressed(self, boxes: list[_Box]) -> None:
+        """Store the frames, blanked, as Explicit VR Little Endian; (0028,2110) stays as it was."""
+        data = bytearray()
+        for number in range(self.count):
+            pixels = self._blanked(number, boxes)
+            if pixels.dtype.itemsize * 8 < self.bits:
+                pixels = pixels.astype(f"{pixels.dtype.kind}{self.bits // 8}")
+            data += pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes()
+        self.dataset.PixelData = bytes(data) + b"\0" * (len(data) % 2)
         element = self.dataset["PixelData"]
         element.VR, element.is_undefined_length = "OB" if self.bits <= 8 else "OW", False
         if self.samples > 1:
@@ -302,26 +325,6 @@ def _syntax_of(dataset: pydicom.Dataset) -> str:
     if not little:
         return str(ExplicitVRBigEndian)
     return str(ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian)
-
-
-def _interpreted(pixels: np.ndarray, dataset: pydicom.Dataset) -> np.ndarray:
-    """Stored pixels as numbers: bits above and below those stored, which may hold overlays, are dropped."""
-    allocated = pixels.dtype.itemsize * 8
-    stored = min(int(dataset.get("BitsStored") or allocated), allocated)
-    high = int(dataset.get("HighBit") if dataset.get("HighBit") is not None else stored - 1)
-    signed = bool(int(dataset.get("PixelRepresentation") or 0))
-    low = high + 1 - stored
-    if stored == allocated or low < 0 or high >= allocated:
-        stored, low, high = allocated, 0, allocated - 1
-    native = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-    if low == 0 and stored == allocated:
-        kind = native.dtype.kind
-        return native.view(f"i{allocated // 8}") if signed and kind == "u" else native
-    if not signed and low == 0 and native.dtype.kind == "u" and native.max(initial=0) < 1 << stored:
-        return native
-    raw = native.view(f"u{allocated // 8}") << np.array(allocated - 1 - high).astype(f"u{allocated // 8}")
-    shift = allocated - stored
-    return raw.view(f"i{allocated // 8}") >> shift if signed else raw >> np.array(shift).astype(raw.dtype)
 
 
 def _palette_luminance(dataset: pydicom.Dataset, bits: int) -> np.ndarray:

@@ -1,37 +1,52 @@
 """One object, from level D to level C: read, refused or cleaned, marked, written, and scanned for what may remain."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from collections.abc import Sequence as Sequenced
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from pipelines.deidentify import dates, residual
-from pipelines.deidentify.deny import deny_list_of
-from pipelines.deidentify.elements import text_of
-from pipelines.deidentify.engine import Cleaning, clean
+from pipelines.deidentify.cleaning import Cleaning
+from pipelines.deidentify.elements import items_of, set_value, text_of
+from pipelines.deidentify.engine import clean
+from pipelines.deidentify.identifiers import HeaderIdentifiers, deny_list_from, identifiers_in, kept_texts
+from pipelines.deidentify.origin import SYNTHETIC, earlier_codes, origin_of, temporal_information
 from pipelines.deidentify.profile import Profile
 from pipelines.deidentify.pseudonyms import Pseudonyms
-from pipelines.deidentify.reading import quiet, read_raw, transfer_syntax_of
-from pipelines.deidentify.refusals import reason_to_refuse
+from pipelines.deidentify.raw_elements import tag_of
+from pipelines.deidentify.reading import CutOffError, Header, TooLargeError, quiet, read_header, transfer_syntax_of
+from pipelines.deidentify.refusals import RefusedError, reason_to_refuse
 from pipelines.deidentify.structured import clean_content
+from pipelines.deidentify.writing import IMPLEMENTATION_VERSION_NAME, Carried, encoded_items, look_at_pixels, write
 
-IMPLEMENTATION_CLASS_UID = UID("2.25.265911413164213917432113911532402106")
-IMPLEMENTATION_VERSION_NAME = "MIDAR_0_1"
 _UNKNOWN_PATIENT = "patient_unknown"
-_PIXEL_DATA = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+_EQUIPMENT, _MANUFACTURER, _MANUFACTURER_NAME = 0x0018A001, 0x00080070, "MIDaR"
 
 
-class RefusedError(ValueError):
-    """An object cannot be passed on; ``reason`` is a short code."""
+class CleanedPixels(Protocol):
+    """What cleaning pixel data did: boxes blanked, how many strokes a person should look at, whether bytes changed."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    @property
+    def boxes(self) -> Sequenced[Any]:  # noqa: D102
+        ...
+
+    @property
+    def review(self) -> int:  # noqa: D102
+        ...
+
+    @property
+    def changed(self) -> bool:  # noqa: D102
+        ...
 
 
 @dataclass(frozen=True)
@@ -44,10 +59,12 @@ class Written:
     series_instance_uid: str | None
     sop_instance_uid: str
     sop_class_uid: str
+    origin: str
     modality: str | None
     manufacturer: str | None
     model: str | None
     boxes: list[list[int]]
+    review_boxes: int | None
     actions: dict[str, int]
     actions_by_tag: dict[str, dict[str, int]]
 
@@ -60,53 +77,128 @@ def deidentify_object(
     location: str,
     profile: Profile,
     pseudonyms: Pseudonyms,
-    clean_pixels: Callable[[Dataset], list[Any]] | None = None,
+    patient: str | None = None,
+    study: HeaderIdentifiers | None = None,
+    clean_pixels: Callable[[Dataset], CleanedPixels] | None = None,
 ) -> Written:
     """Read ``source``, clean it under the profile, write it to ``target`` (Part 10) and scan what was written.
 
-    ``location`` is the inventory's: words of the path are searched for too. ``clean_pixels`` blanks text in an object's
-    pixel data in place and returns the boxes. Raises RefusedError, and leaves no file, where an object cannot pass.
+    ``location`` is the inventory's: words of the path are searched for too. ``patient`` is the patient's pseudonym
+    where more is known of whose the object is than its own header tells; ``study`` is what the headers of its study
+    name, its own among them; None: it is read from this object alone. ``clean_pixels`` blanks text in an object's pixel
+    data in place. Raises RefusedError, and leaves no file, where an object cannot pass.
     """
-    with quiet():
-        dataset = _read(source)
+    with quiet(), _no_deeper_than_can_be():
+        header = _read(source)
+        dataset = header.dataset
         syntax = transfer_syntax_of(dataset)
         if syntax is None:
             raise RefusedError("transfer_syntax_unknown")
         sop_class_uid = text_of(dataset, 0x00080016) or str(dataset.file_meta.get("MediaStorageSOPClassUID", "") or "")
-        reason = reason_to_refuse(dataset, sop_class_uid)
+        reason = reason_to_refuse(dataset, sop_class_uid, profile.options)
         if reason:
             raise RefusedError(reason)
-        patient, unknown = _patient(dataset, pseudonyms, file_id)
-        cleaning = Cleaning(profile, pseudonyms, patient, deny_list_of(dataset), sop_class_uid, clean_content)
-        identifiers = residual.identifiers_of(dataset, profile, location, cleaning.days)
+        carried = look_at_pixels(source, header, encapsulated=UID(syntax).is_encapsulated)
+        patient, unknown = (patient, False) if patient else _patient(dataset, pseudonyms, file_id)
+        origin = origin_of(dataset)
+        if study is None or study.cut:
+            study = identifiers_in(dataset, profile) | (study or HeaderIdentifiers())
+        cleaning = Cleaning(profile, pseudonyms, patient, deny_list_from(study), sop_class_uid, clean_content)
+        identifiers = residual.terms_of(study, cleaning.days) | residual.terms_of_path(
+            location, uids=not profile.is_on("retain_uids")
+        )
         age = _age(dataset, profile)
-        boxes = clean_pixels(dataset) if clean_pixels and any(tag in dataset for tag in _PIXEL_DATA) else []
-        if boxes:
+        pixels = None
+        if clean_pixels and carried:
+            pixels, carried = _cleaned_pixels(dataset, carried, clean_pixels)
+        boxes = list(pixels.boxes) if pixels else []
+        if pixels and pixels.changed:
             syntax = str(dataset.file_meta.TransferSyntaxUID)
         clean(dataset, cleaning)
+        identifiers = identifiers.without_uids(cleaning.retained_uids).without_dates(cleaning.moved_dates)
         _complete(dataset, cleaning, file_id, age)
-        _mark(dataset, profile, pseudonyms, boxes)
-        _write(dataset, target, syntax)
-    if residual.scan(target, identifiers):
-        target.unlink()
-        raise RefusedError("residual_identifier")
+        _mark(dataset, profile, pseudonyms, boxes, profile.codes_of(pixels_cleaned=pixels is not None), origin)
+        _count_behind(cleaning, carried)
+        _write(dataset, target, syntax, carried if carried and carried.pixels.tag in dataset else None)
+    _scan(source, target, identifiers, profile)
     if unknown:
         cleaning.actions[0, _UNKNOWN_PATIENT] += 1
-    return _described(dataset, cleaning, boxes)
+    return _described(dataset, cleaning, boxes, pixels.review if pixels else None, origin)
 
 
-def _read(source: Path) -> Dataset:
+@contextmanager
+def _no_deeper_than_can_be() -> Iterator[None]:
+    """Refuse an object whose sequences nest deeper than Python's stack."""
     try:
-        dataset = read_raw(source)
+        yield
+    except RecursionError:
+        raise RefusedError("nested_too_deeply") from None
+
+
+def _read(source: Path) -> Header:
+    try:
+        header = read_header(source)
+    except CutOffError:
+        raise RefusedError("truncated") from None
+    except TooLargeError:
+        raise RefusedError("inflates_too_large") from None
     except OSError as error:
         if error.errno is not None:
             raise
         raise RefusedError("unreadable") from None
     except Exception:  # noqa: BLE001 - whatever a damaged file does to the parser, it is that file's refusal
         raise RefusedError("unreadable") from None
-    if not len(dataset):
+    if not len(header.dataset):
         raise RefusedError("no_data_set")
-    return dataset
+    return header
+
+
+def _cleaned_pixels(
+    dataset: Dataset, carried: Carried, clean_pixels: Callable[[Dataset], CleanedPixels]
+) -> tuple[CleanedPixels, Carried | None]:
+    """Let pixel data be cleaned in memory. Where nothing was changed it is dropped again, and carried over as it is."""
+    tag = BaseTag(carried.pixels.tag)
+    stand_in = dataset._dict[tag]
+    dataset._dict[tag] = stand_in._replace(value=carried.value())  # type: ignore[union-attr]
+    pixels = clean_pixels(dataset)
+    if pixels.changed:
+        return pixels, None
+    dataset._dict[tag] = stand_in
+    return pixels, carried
+
+
+def _count_behind(cleaning: Cleaning, carried: Carried | None) -> None:
+    """Count the elements behind the pixel data, which are not read, among those that were removed."""
+    for tag in carried.behind if carried else ():
+        cleaning.count(tag, "private" if (tag >> 16) % 2 else "X")
+
+
+def _write(dataset: Dataset, target: Path, syntax: str, carried: Carried | None) -> None:
+    try:
+        write(dataset, target, syntax, carried)
+    except (OSError, RefusedError):
+        raise
+    except Exception:  # noqa: BLE001 - what a damaged value does to the encoder; its messages repeat values
+        raise RefusedError("not_encodable") from None
+
+
+def _scan(source: Path, target: Path, identifiers: residual.Identifiers, profile: Profile) -> None:
+    """Search what was written; where an identifier is left, or it cannot be searched, it does not stay."""
+
+    def kept() -> frozenset[str]:
+        with quiet():
+            return kept_texts(read_header(source).dataset, profile)
+
+    try:
+        left = residual.scan(target, identifiers, kept)
+    except BaseException as error:
+        target.unlink(missing_ok=True)
+        if isinstance(error, OSError) or not isinstance(error, Exception):
+            raise
+        raise RefusedError("written_unreadable") from None
+    if left:
+        target.unlink()
+        raise RefusedError("residual_identifier")
 
 
 def _patient(dataset: Dataset, pseudonyms: Pseudonyms, file_id: str) -> tuple[str, bool]:
@@ -132,32 +224,77 @@ def _age(dataset: Dataset, profile: Profile) -> str | None:
 
 def _complete(dataset: Dataset, cleaning: Cleaning, file_id: str, age: str | None) -> None:
     """Add what an object must have, and the age that its birth date told."""
-    dataset.PatientName = dataset.PatientID = cleaning.patient
+    set_value(dataset, 0x00100010, "PN", cleaning.patient)
+    set_value(dataset, 0x00100020, "LO", cleaning.patient)
     if not text_of(dataset, 0x00080016):
-        dataset.SOPClassUID = cleaning.sop_class_uid
+        set_value(dataset, 0x00080016, "UI", cleaning.sop_class_uid)
     if not text_of(dataset, 0x00080018):
-        dataset.SOPInstanceUID = cleaning.pseudonyms.uid(f"file {file_id}")
+        set_value(dataset, 0x00080018, "UI", cleaning.pseudonyms.uid(f"file {file_id}"))
     if age:
-        dataset.PatientAge = age
+        set_value(dataset, 0x00101010, "AS", age)
 
 
-def _mark(dataset: Dataset, profile: Profile, pseudonyms: Pseudonyms, boxes: list[Any]) -> None:
-    """State what was done (PS3.15 section E.1.1, PS3.3 sections C.7.1.1 and C.12.1)."""
+def _mark(
+    dataset: Dataset,
+    profile: Profile,
+    pseudonyms: Pseudonyms,
+    boxes: list[Any],
+    codes: list[tuple[str, str]],
+    origin: str,
+) -> None:
+    """State what was done (PS3.15 section E.1.1, PS3.3 sections C.7.1.1 and C.12.1), now and by others before."""
     moved, full = (profile.is_on(f"retain_longitudinal_{kind}_dates") for kind in ("modified", "full"))
-    dataset.PatientIdentityRemoved = "YES"
-    dataset.DeidentificationMethod = [
-        f"DICOM PS3.15 {profile.edition} Basic Profile and options",
+    earlier = earlier_codes(dataset, codes)
+    implicit, little = (bool(each) for each in dataset.original_encoding)
+    set_value(dataset, 0x00120062, "CS", "YES")
+    method = [
+        f"DICOM PS3.15 {profile.edition}",
+        *(meaning for _, meaning in codes),
         f"MIDaR profile {profile.sha256[:12]} key {pseudonyms.key.fingerprint}",
     ]
-    dataset.DeidentificationMethodCodeSequence = Sequence([_code(*code) for code in profile.codes])
-    dataset.LongitudinalTemporalInformationModified = "MODIFIED" if moved else "UNMODIFIED" if full else "REMOVED"
+    set_value(dataset, 0x00120063, "LO", method)
+    if earlier:
+        dataset.DeidentificationMethodCodeSequence = Sequence([*(_code(*code) for code in codes), *earlier])
+    else:
+        _put_items(dataset, 0x00120064, _our_codes(tuple(codes), implicit, little), implicit, little)
+    set_value(dataset, 0x00280303, "CS", temporal_information(dataset, moved=moved, kept=full))
+    if origin == SYNTHETIC:
+        set_value(dataset, 0x0008001C, "CS", "YES")
     if boxes:
-        dataset.BurnedInAnnotation = "NO"
+        set_value(dataset, 0x00280301, "CS", "NO")
+    before = [item for item in _equipment(dataset) if text_of(item, _MANUFACTURER) != _MANUFACTURER_NAME]
+    if before:
+        set_value(dataset, _EQUIPMENT, "SQ", Sequence([*before, _our_equipment()]))
+    else:
+        _put_items(dataset, _EQUIPMENT, _our_equipment_as_bytes(implicit, little), implicit, little)
+
+
+def _equipment(dataset: Dataset) -> Sequenced[Dataset]:
+    """The equipment that worked on an object before, itself cleaned by now."""
+    return (items_of(dataset, _EQUIPMENT) if _EQUIPMENT in dataset else None) or ()
+
+
+def _put_items(dataset: Dataset, tag: int, items: bytes, implicit: bool, little: bool) -> None:
+    known = tag_of(tag)
+    dataset._dict[known] = RawDataElement(known, "SQ", len(items), items, 0, implicit, little)
+
+
+@lru_cache(maxsize=32)
+def _our_codes(codes: tuple[tuple[str, str], ...], implicit: bool, little: bool) -> bytes:
+    return encoded_items([_code(*code) for code in codes], implicit=implicit, little=little)
+
+
+def _our_equipment() -> Dataset:
     equipment = Dataset()
     equipment.PurposeOfReferenceCodeSequence = Sequence([_code("109104", "De-identifying Equipment")])
-    equipment.Manufacturer = equipment.ManufacturerModelName = "MIDaR"
+    equipment.Manufacturer = equipment.ManufacturerModelName = _MANUFACTURER_NAME
     equipment.SoftwareVersions = IMPLEMENTATION_VERSION_NAME
-    dataset.ContributingEquipmentSequence = Sequence([equipment])
+    return equipment
+
+
+@lru_cache(maxsize=4)
+def _our_equipment_as_bytes(implicit: bool, little: bool) -> bytes:
+    return encoded_items([_our_equipment()], implicit=implicit, little=little)
 
 
 def _code(value: str, meaning: str) -> Dataset:
@@ -166,24 +303,7 @@ def _code(value: str, meaning: str) -> Dataset:
     return item
 
 
-def _write(dataset: Dataset, target: Path, syntax: str) -> None:
-    """Write a Part 10 file: preamble of zeros, its own meta information, nothing behind the pixel data."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    meta.TransferSyntaxUID = UID(syntax)
-    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    dataset.file_meta, dataset.preamble = meta, b"\0" * 128
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        dataset.save_as(target, enforce_file_format=True)
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
-
-
-def _described(dataset: Dataset, cleaning: Cleaning, boxes: list[Any]) -> Written:
+def _described(dataset: Dataset, cleaning: Cleaning, boxes: list[Any], review: int | None, origin: str) -> Written:
     actions: Counter[str] = Counter()
     by_tag: dict[str, dict[str, int]] = {}
     for (tag, action), count in sorted(cleaning.actions.items()):
@@ -199,12 +319,14 @@ def _described(dataset: Dataset, cleaning: Cleaning, boxes: list[Any]) -> Writte
         accession=value(0x00080050),
         study_instance_uid=value(0x0020000D),
         series_instance_uid=value(0x0020000E),
-        sop_instance_uid=str(dataset.SOPInstanceUID),
-        sop_class_uid=str(dataset.SOPClassUID),
+        sop_instance_uid=text_of(dataset, 0x00080018),
+        sop_class_uid=text_of(dataset, 0x00080016),
+        origin=origin,
         modality=value(0x00080060),
         manufacturer=value(0x00080070),
         model=value(0x00081090),
         boxes=[_box(box) for box in boxes],
+        review_boxes=review,
         actions=dict(actions),
         actions_by_tag=by_tag,
     )

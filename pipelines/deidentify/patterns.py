@@ -1,93 +1,124 @@
 """What identifying text looks like: regular expressions by kind of entity. The group ``x`` is what goes.
 
-Cue words stay (``Dr.``, ``MRN:``), so that a sentence can still be read. Case counts unless a pattern says otherwise.
+Cue words stay (``MRN:``, ``pager``), so that a sentence can still be read. Every repetition is bounded or can be read
+in one way only, so that no text takes more than linear time. Dates are ``text_dates``', names ``text_names``'.
 """
 
 import re
 
-_MAY = r"(?-i:May|MAY)(?! (?i:be|not|have|also|reflect|represent)\b)"
-_MONTH = (
-    rf"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|{_MAY}|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
-    r"|Nov(?:ember)?|Dec(?:ember)?|Januar|Februar|M[äa]rz|(?-i:Mai)|Juni|Juli|Oktober|Dezember|janvier|f[ée]vrier|mars"
-    r"|avril|juin|juillet|ao[uû]t|septembre|octobre|novembre|d[ée]cembre|enero|febrero|marzo|abril|mayo|junio|julio"
-    r"|agosto|septiembre|octubre|noviembre|diciembre)"
+_B, _E = r"(?<![^\W_])", r"(?![^\W_])"
+_ID = r"(?:[A-Za-z]{0,6}[-_.:/]?\d(?:[-_./]?[^\W_]){1,30}|\d{2,})"
+_STRONG_CUE = (
+    r"(?i:MRN|acc[.#]|accession|patient[- ]id(?:entifier)?|pat\.? ?id|id|SSN|social security|medical record|NHS"
+    r"|insurance"
+    r"|chart|policy|account|license|licence|serial|hospital|provider|NPI|registration|requisition|claim|specimen"
+    r"|histology"
+    r"|pathology|aktenzeichen|fallnummer|versichertennummer|patientennummer|dossier|expediente|historia)"
 )
-_DAY = r"(?:0?[1-9]|[12]\d|3[01])"
-_YEAR = r"(?:(?:19|20)\d{2}|'?\d{2})"
-_LONG_YEAR = r"(?:18|19|20)\d{2}"
-_NAME = r"(?:[A-ZÀ-ÖØ-Þ](?:[\w]*['’-])?[\w]+|[A-ZÀ-ÖØ-Þ]\.)"
-_PARTICLES = (
-    r"(?:(?:[Dd]e|[Dd]el|[Dd]ella|[Dd]i|[Dd]a|[Dd]os|[Ll]a|[Ll]e|[Vv]an|[Vv]on|[Dd]en|[Dd]er|[Tt]er|[Zz]u)[ \t]+)*"
+_WEAK_CUE = r"(?i:acc|record|case|order|visit|encounter|study|exam|examination|request|label)"
+_NUMBER = r"(?i: ?(?:number|num|no\.?|nr\.?|n[°º]|id|#))"
+_PLACE_NOUN = (
+    r"(?i:Hospital|Clinic|Medical (?:Center|Centre|Group)|(?:Breast|Imaging|Cancer|Health|Women['’]s"
+    r"|Diagnostic) (?:Center|Centre"
+    r"|Clinic|Associates|Institute)|Infirmary|Radiology(?: Associates| Group)?|Imaging(?: Associates| Partners"
+    r"| Group)?|Health"
+    r"(?: System|care)?|University|Institute|Foundation|Klinikum|Krankenhaus|Klinik|Spital)"
 )
-_NAMES = rf"{_PARTICLES}{_NAME}(?:,?[ \t^]+{_PARTICLES}{_NAME}){{0,3}}"
-_TITLE = r"(?:Dr|DR|Mr|MR|Mrs|MRS|Ms|MS|Miss|MISS|Prof|PROF|Professor|Doctor|DOCTOR|Herr|Frau|Mme|Sra|Sr|Sig|Nurse|Rev)"
-_CREDENTIAL = r"(?:M\.?D\.?|D\.?O\.?|Ph\.?D\.?|R\.?N\.?|RT(?:\(R\))?(?:\(M\))?|R\.T\.|FACR|MBBS|FRCR|MS, ?MD)"
-_NAME_CUE = (
-    r"(?i:patient(?:'s)?(?: name)?|name|physician|radiologist|provider|technologist|tech|attn|attending|resident|cc"
-    r"|dear|referr(?:ed|ing|al)(?: physician)?(?: by)?"
-    r"|(?:dictated|transcribed|signed|interpreted|reviewed|reported|read) by"
-    r"|(?:verified|approved|performed) by|electronically signed|(?:discussed|reviewed) with"
-    r"|daughter|mother|sister|husband|wife|son)"
+_PLACE_FIRST = (
+    r"(?i:(?:Universitäts|Kreis|Stadt|Marien|Bezirks)?(?:klinikum|krankenhaus|klinik|spital)"
+    r"|Centre Hospitalier(?: Universitaire"
+    r"| Régional)?|H[oô]pital|Clinique|Cl[ií]nica|Hospital(?: Universitario| General| Clínico)?|University"
+    r"|Université|Universidad"
+    r"|Policlinico|Ospedale|Ziekenhuis|Praxis|Institut)"
 )
-_BY = r"(?i:dictated|transcribed|signed|interpreted|reviewed|reported|read|verified|approved|performed|referred)"
-_ID = r"[A-Za-z]{0,5}[-_.:/]?\d[\w./-]*\w|\d{2,}"
-_ID_CUE = (
-    r"(?i:MRN|acc[.#]?|patient id(?:entifier)?|pat\.? ?id|id|SSN|social security|accession"
-    r"|(?:medical )?record|case|order|visit|chart|account|policy|NHS|insurance|license|serial)"
-    r"(?i:(?: number| num| no)?\.?)"
+_OF = r"(?:[ \t](?:of|de|de la|de l['’]|del|du|des|di|von|am|St\.?|Saint|Sankt|San|Santa))?"
+_WORD = r"[^\W\d_a-z][\w'’-]*\.?"
+_STREET = (
+    r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way|Place|Pl|Square|Sq|Highway|Hwy"
+    r"|Parkway|Pkwy"
+    r"|Terrace|Close|Crescent)"
 )
-_PLACE = r"(?:Hospital|Clinic|Medical Center|Medical Centre|Infirmary|Klinikum|Krankenhaus)"
-_SPOKEN_PHONE = r"(?:tel(?:ephone)?|ph(?:one)?|fax|pager|beeper|mobile|cell|ext(?:ension)?|call)"
+_STATES = (
+    "A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]"
+)
+_SPOKEN_PHONE = (
+    r"(?i:t[eé]l(?:e(?:phone|fon|fono|fax))?|t[eé]l[eé]phone|ph(?:one)?|fax|pager|beeper|bleep|mobile|cell|handy"
+    r"|ext(?:ension)?|call|durchwahl)"
+)
 
 PATTERNS: dict[str, tuple[str, ...]] = {
-    "DATE": (
-        # 2018-03-05, 2018/3/5, 2018.03.05, with a time of day after T
-        rf"(?<![\d.])(?P<x>{_LONG_YEAR}([-/.])(?:0?[1-9]|1[0-2])\2{_DAY}(?:T\d{{1,2}}(?::?\d\d){{0,2}}(?:\.\d+)?Z?)?)(?![\d])(?!\.\d)",
-        # 03/05/2018, 5.3.18, 03-05-2018, and day and month the other way round
-        rf"(?<![\d./-])(?P<x>{_DAY}([/.-]){_DAY}\2(?:{_LONG_YEAR}|\d{{2}}))(?![\d])(?![./-]\d)",
-        # 20170509, with a time of day after it
-        rf"(?<!\d)(?P<x>{_LONG_YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d{{6}})?)(?!\d)",
-        # March 3, 2018; March 3rd; 03-MAR-2018; 3. März 2018; Mar 2018
-        rf"(?i:\b(?P<x>{_MONTH}\.?[ -]?{_DAY}(?:st|nd|rd|th)?(?:,?[ -]+{_YEAR})?)\b(?![./]?\d))",
-        rf"(?i:\b(?P<x>{_DAY}(?:st|nd|rd|th|\.)?(?:[ -]?of)?[ -]?{_MONTH}\.?(?:,?[ -]?{_YEAR})?)\b)",
-        rf"(?i:\b(?P<x>{_MONTH}\.?,?[ -]+(?:of )?{_LONG_YEAR})\b)",
-        # 03/2018, 3-2018
-        rf"(?<![\d./-])(?P<x>(?:0?[1-9]|1[0-2])[/-]{_LONG_YEAR})(?![\d/-])",
-        # 3/5 after a word that speaks of dates
-        rf"(?i:\b(?:on|dated?|since|from|until|dob|of)[: ]+)(?P<x>{_DAY}/{_DAY})(?![\d/])",
-    ),
     "PHONE": (
-        r"(?<![\w.])(?P<x>(?:\+\d{1,3}[ .-]?)?\(\d{2,5}\)[ .-]?\d{3,4}[ .-]?\d{3,4})(?!\w)",
-        r"(?<![\w.])(?P<x>(?:\+?1[ .-])?\d{3}[ .-]\d{3}[ .-]\d{4}(?: ?(?:x|ext\.?) ?\d+)?)(?![\w])",
-        r"(?<![\w.])(?P<x>\d{3}-\d{4})(?![\w-])",
-        r"(?<!\w)(?P<x>\+\d{1,3}(?:[ ./-]?\d{2,5}){2,5})(?!\w)",
-        rf"(?i:\b{_SPOKEN_PHONE}(?: (?:no|number))?[.:# ]{{1,3}})"
-        r"(?P<x>\+?\(?\d[\d ()./-]{1,18}\d)",
+        rf"{_B}(?P<x>(?:\+\d{{1,3}}[ .-]?)?\(\d{{2,5}}\)[ .-]?\d{{2,4}}[ .-]?\d{{2,5}}){_E}",
+        rf"{_B}(?<!\d[.-])(?P<x>(?:\+?1[ .-])?\d{{3}}([ .-])\d{{3}}\2\d{{4}}(?: ?(?:x|ext\.?) ?\d{{1,6}})?){_E}",
+        rf"{_B}(?<!\d[.-])(?P<x>\d{{3}}-\d{{4}}){_E}(?!-)",
+        rf"(?<![^\W_])(?P<x>\+\d{{1,3}}(?:[ ./-]{{0,2}}\(?\d{{1,9}}\)?){{2,7}}){_E}",
+        rf"{_B}{_SPOKEN_PHONE}(?i: ?(?:no|nr|number)\b)?[.:# ]{{1,3}}(?P<x>[+(]?\d[\d ()./-]{{1,18}}\d)(?! ?(?:mm"
+        rf"|cm)\b)",
+        rf"{_B}(?P<x>0\d(?:[ .]\d\d){{4}}){_E}",
+        rf"{_B}(?P<x>0\d{{2,4}} ?[/-] ?\d{{4,8}}){_E}",
     ),
     "ID": (
-        r"\b(?P<x>\d{3}-\d{2}-\d{4})\b",
-        r"(?<![\w.])(?P<x>\d{3} \d{3} \d{4})(?!\w)",
-        rf"\b{_ID_CUE}(?i: ?(?:is|was|#|no\.?|number))?[:#= ]{{1,3}}(?P<x>{_ID})",
-        r"(?<![\w.])(?P<x>\d{6,})(?![\w])",
-        r"(?<![\w.])(?P<x>[A-Za-z]{1,5}[-_]?\d{5,}[A-Za-z]?)(?!\w)",
-        r"(?<![\w.])(?P<x>[0-2](?:\.(?:0|[1-9]\d*)){5,})(?![\w])",
-        r"(?<![\w.])(?P<x>\d{1,3}(?:\.\d{1,3}){3})(?![\w.])",
+        rf"{_B}(?<!\d[-.])(?P<x>\d{{3}}-\d{{2}}-\d{{4}}){_E}",
+        rf"{_B}(?<!\d[ .])(?P<x>\d{{3}} \d{{3}} \d{{4}}){_E}",
+        rf"{_B}{_STRONG_CUE}{_NUMBER}?(?i: (?:is|was|reads))?[:#= ]{{1,3}}(?P<x>{_ID}){_E}",
+        rf"{_B}{_WEAK_CUE}(?:{_NUMBER}[:#= ]{{0,3}}|[#:] ?| )(?P<x>{_ID}){_E}(?<!\b\d)(?<!\b\d\d)(?! ?(?:mm|cm|%"
+        rf"|images)\b)",
+        rf"{_B}(?<!\d[.,])(?P<x>\d{{6,}})(?![^\W_])(?!\.\d)",
+        rf"{_B}(?P<x>[A-Za-z]{{1,6}}[-_./]?\d{{5,}}[A-Za-z]?){_E}",
+        rf"{_B}(?P<x>[A-Z]{{1,3}}\d\d-\d{{3,7}}(?:-[A-Z]?\d{{1,2}})?){_E}",
+        rf"{_B}(?<!\d[-./])(?P<x>\d{{2,4}}-\d{{5,9}}){_E}",
+        rf"{_B}(?<!\d\.)(?P<x>[0-2](?:\.\d{{1,39}}){{5,}}){_E}",
+        rf"{_B}(?<!\d\.)(?P<x>\d{{1,3}}(?:\.\d{{1,3}}){{3}})(?![^\W_])(?!\.\d)",
     ),
-    "EMAIL": (r"(?<![\w.+-])(?P<x>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)", r"(?i:\b(?P<x>(?:https?|ftp)://\S+|www\.\S+))"),
+    "EMAIL": (
+        r"(?<![\w.+-])(?P<x>[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8})",
+        r"(?i:\b(?P<x>(?:https?|ftp)://\S{1,500}|www\.\S{1,500}))",
+    ),
     "LOCATION": (
-        r"\b(?P<x>\d{1,5} (?:[NSEW]\.? )?[A-Z][\w'’-]+(?: [A-Z][\w'’-]+){0,3} "
-        r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way|Place|Pl|Square|Sq|Highway|Hwy)\b\.?)",
-        r"\b(?P<x>[A-ZÄÖÜ][\wäöüß-]+(?:stra(?:ß|ss)e|str\.|weg|gasse|platz) \d{1,4}[a-z]?)\b",
-        r"\b(?P<x>[A-Z]{2},? \d{5}(?:-\d{4})?)\b",
-        rf"(?P<x>\b(?:[A-Z][\w'’.-]+ ){{1,4}}{_PLACE})\b",
+        rf"{_B}(?P<x>\d{{1,5}}[A-Z]? (?:[NSEW]\.? )?{_WORD}(?: {_WORD}){{0,2}} {_STREET}\b\.?)",
+        r"\b(?P<x>[^\W\d_a-z][\w-]{1,40}?(?:stra(?:ß|ss)e|str\.|weg|gasse|platz|allee|ufer) \d{1,4} ?[a-z]?)\b",
+        rf"\b(?P<x>(?:Am|An der|An den|Im|In der|Auf dem|Zum|Zur) {_WORD} \d{{1,4}}[a-z]?)\b",
+        r"\b(?P<x>\d{1,4},? (?i:bis |ter )?(?i:rue|avenue|boulevard|bd|place|chemin|impasse|allée|quai|calle|plaza"
+        r"|via|viale)"
+        rf"(?: (?:de la|de l['’]|de|du|des|del|della))? ?{_WORD}(?: {_WORD}){{0,2}})",
+        rf"\b(?P<x>(?i:calle|avenida|avda\.|plaza|paseo) (?:de la |de |del )?{_WORD}(?: {_WORD})?,? \d{{1,4}})\b",
+        rf"\b(?P<x>(?:{_WORD} ){{0,2}}{_WORD},? (?:{_STATES}),? \d{{5}}(?:-\d{{4}})?)\b",
+        rf"{_B}(?P<x>(?:{_STATES}),? \d{{5}}(?:-\d{{4}})?){_E}",
+        rf"{_B}(?P<x>[A-Z]{{1,2}}\d[\dA-Z]? \d[A-Z]{{2}}){_E}",
+        rf"(?i:\bP\.? ?O\.? Box )(?P<x>\d{{1,7}}){_E}",
     ),
-    "NAME": (
-        rf"\b{_TITLE}\b\.?[ \t]*(?P<x>{_NAMES})",
-        rf"(?<!\w)(?P<x>{_NAMES}),? {_CREDENTIAL}(?!\w)",
-        rf"\b{_NAME_CUE}(?i: (?:is|was|named|by))?[:=,][ \t]*(?P<x>{_NAMES})",
-        rf"\b{_BY}(?i: by| with)[ \t]+(?P<x>{_NAMES})",
-        r"(?<![\w^])(?P<x>[A-Za-zÀ-ÖØ-öø-ÿ'’-]{2,}\^[A-Za-zÀ-ÖØ-öø-ÿ'’-]+(?:\^[\w'’.-]*)*)",
+    "TOWN": (rf"{_B}(?P<x>(?:[A-Z]{{1,2}}-)?\d{{4,5}} (?P<w>{_WORD}(?: (?:am|an der) {_WORD})?))",),
+    "PLACE": (
+        rf"\b(?P<x>(?P<w>(?:{_WORD} (?:(?:of|de|and|for|&) )?){{1,5}}){_PLACE_NOUN}(?:[ \t]+of (?P<w2>{_WORD}))?)\b",
+        rf"\b(?P<x>{_PLACE_FIRST}{_OF}{_OF}[ \t](?P<w>{_WORD}(?:[ -]{_WORD}){{0,2}}))",
     ),
 }
+"""LOCATION's subdivision: TOWN and PLACE count only where one of the words ``w`` is strange to the vocabulary."""
+
+PLACE_NOUNS = re.compile(
+    r"hosp|clini|cl[ií]ni|medical|cent[er]|institut|infirm|radiology|imaging|health|universi|foundation|klinik|spital|haus"
+    r"|h[oô]pital|policl|osped|zieken|praxis",
+    re.IGNORECASE,
+)
+"""What every institution's noun holds: a text without it names none."""
 
 COMPILED = {kind: tuple(re.compile(p) for p in patterns) for kind, patterns in PATTERNS.items()}
+
+AGES = (
+    # 93-year-old, 93 years old, 93 y/o, 93yo, 93 ans, 93-jährige
+    re.compile(
+        r"(?<![\d.,/-])(?P<x>\d{2,3})(?=[- ]?(?:years?[- ]old|years? of age|y[./]?o\b|yrs?[- ]old|y\.o\.|-?jährige"
+        r"|ans\b|años\b))",
+        re.IGNORECASE,
+    ),
+    # aged 91, age: 91, age of 91
+    re.compile(
+        r"\b(?:aged|age(?: is| was| of|:|d)?)[ :]{1,2}(?P<x>\d{2,3})(?![\d.,/-]\d|\d| ?(?:mm|cm|%))", re.IGNORECASE
+    ),
+    re.compile(
+        r"\b(?P<x>nine(?:ty|ties)(?:-(?:one|two|three|four|five|six|seven|eight|nine))?)(?=[- ]years?[- ](?:old"
+        r"|of age))",
+        re.IGNORECASE,
+    ),
+)
+"""Ages in words and figures; ``x`` is the number of years."""

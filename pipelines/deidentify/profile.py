@@ -1,5 +1,6 @@
 """The profile: which options of PS3.15 are on, and what that makes of each attribute. Data in ``profile.toml``."""
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -7,14 +8,16 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from pipelines.deidentify.confidentiality import Rule, rule_of
+from pipelines.deidentify.confidentiality import Rule, edition, rule_of
 from pipelines.deidentify.policies import POLICIES
+from pipelines.deidentify.text_settings import TextSettings
 from pipelines.storage.digests import sha256_of_json
 
 BASIC = ("113100", "Basic Application Confidentiality Profile")
 
 OPTIONS = {
     "clean_pixel_data": ("113101", "Clean Pixel Data Option", ""),
+    "clean_graphics": ("113103", "Clean Graphics Option", "graphics"),
     "clean_structured_content": ("113104", "Clean Structured Content Option", "structured_content"),
     "clean_descriptors": ("113105", "Clean Descriptors Option", "descriptors"),
     "retain_longitudinal_full_dates": (
@@ -30,6 +33,7 @@ OPTIONS = {
     "retain_patient_characteristics": ("113108", "Retain Patient Characteristics Option", "patient"),
     "retain_device_identity": ("113109", "Retain Device Identity Option", "device"),
     "retain_uids": ("113110", "Retain UIDs Option", "uids"),
+    "retain_safe_private": ("113111", "Retain Safe Private Option", "safe_private"),
     "retain_institution_identity": ("113112", "Retain Institution Identity Option", "institution"),
 }
 """Each option's code and meaning in CID 7050 and its column in the table."""
@@ -57,6 +61,8 @@ class Profile:
     oldest: int
     policies: Mapping[str, str] = field(hash=False)
     fields: Mapping[str, str] = field(hash=False)
+    pixels: TextSettings = field(default_factory=TextSettings)
+    model: str = ""
 
     def __post_init__(self) -> None:
         if {"retain_longitudinal_full_dates", "retain_longitudinal_modified_dates"} <= self.options:
@@ -74,6 +80,12 @@ class Profile:
     def codes(self) -> list[tuple[str, str]]:
         """Code and meaning (CID 7050) of the Basic Profile and of each option that is on, in order of the codes."""
         return [BASIC, *sorted(OPTIONS[name][:2] for name in self.options)]
+
+    def codes_of(self, *, pixels_cleaned: bool) -> list[tuple[str, str]]:
+        """The codes that hold for one object: Clean Pixel Data is said only of pixel data that were searched."""
+        searched = pixels_cleaned and self.pixels.mode != "off"
+        unsaid = None if searched else OPTIONS["clean_pixel_data"][0]
+        return [(code, meaning) for code, meaning in self.codes if code != unsaid]
 
     def is_on(self, option: str) -> bool:
         """Whether an option is on, by its name in the profile's file."""
@@ -103,6 +115,8 @@ _PRECEDENCE = (
     "retain_patient_characteristics",
     "clean_descriptors",
     "clean_structured_content",
+    "clean_graphics",
+    "retain_safe_private",
 )
 
 
@@ -115,6 +129,20 @@ def _decide(options: frozenset[str], rule: Rule) -> Decision:
     return Decision(rule.basic, "")
 
 
+def chosen_profile(vault: Path) -> Path | None:
+    """The hospital's own profile: the file that MIDAR_PROFILE names, else ``profile.toml`` in the vault, else None.
+
+    Raises ProfileError where MIDAR_PROFILE names no file: another profile would be silently taken in its place.
+    """
+    named = os.environ.get("MIDAR_PROFILE")
+    if named:
+        if not Path(named).is_file():
+            raise ProfileError("MIDAR_PROFILE names no file")
+        return Path(named)
+    own = vault / "profile.toml"
+    return own if own.is_file() else None
+
+
 def load_profile(path: Path | None = None) -> Profile:
     """Read a profile's TOML file, or the packaged default. Raises ProfileError where a setting is wrong or missing."""
     source = path or Path(__file__).with_name("profile.toml")
@@ -122,6 +150,8 @@ def load_profile(path: Path | None = None) -> Profile:
         data = tomllib.loads(source.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProfileError("the profile is not valid TOML") from error
+    if data.get("edition") != edition():
+        raise ProfileError(f"the profile is for another edition of PS3.15 than the tables, which are of {edition()}")
     options = _table(data, "options")
     unknown = sorted(set(options) - set(OPTIONS))
     if unknown:
@@ -130,20 +160,25 @@ def load_profile(path: Path | None = None) -> Profile:
         raise ProfileError("options are true or false")
     text = dict(_table(data, "text"))
     fields = text.pop("fields", {})
+    model = text.pop("model", "")
+    if not isinstance(model, str):
+        raise ProfileError("text.model is the folder of a spaCy model")
     for name, policy in [*text.items(), *fields.items()]:
         if policy not in POLICIES:
             raise ProfileError(f"text.{name}: a policy is one of {', '.join(POLICIES)}")
     return Profile(
-        edition=str(data.get("edition", "")),
+        edition=edition(),
         options=frozenset(name for name, value in options.items() if value),
         most_days=_positive(_table(data, "dates"), "most_days"),
         oldest=_positive(_table(data, "patient"), "oldest"),
         policies={name: text.get(name, "remove") for name in _KINDS},
         fields=dict(fields),
+        pixels=_pixels(_table(data, "pixels")),
+        model=model,
     )
 
 
-_KINDS = ("short_descriptors", "long_descriptors", "retained", "other_short", "other_long")
+_KINDS = ("short_descriptors", "long_descriptors", "retained", "other_short", "other_long", "reports")
 
 
 def _table(data: dict[str, Any], name: str) -> dict[str, Any]:
@@ -151,6 +186,13 @@ def _table(data: dict[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise ProfileError(f"[{name}] is a table")
     return table
+
+
+def _pixels(table: dict[str, Any]) -> TextSettings:
+    try:
+        return TextSettings.of(table)
+    except ValueError as error:
+        raise ProfileError(str(error)) from None
 
 
 def _positive(table: dict[str, Any], name: str) -> int:

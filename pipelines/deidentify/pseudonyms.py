@@ -4,6 +4,7 @@ All are HMACs under the hospital's key: the same in any process, order and deliv
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pipelines.storage.keys import Key
 
@@ -31,7 +32,7 @@ class Pseudonyms:
     def uid(self, uid: str) -> str:
         """2.25.<128 bits> (PS3.5 B.2) in place of an instance UID; an empty UID stays empty."""
         bare = _bare(uid)
-        return f"2.25.{self.key.integer('uid', bare) >> 128}" if bare else ""
+        return _uid(self.key, bare) if bare else ""
 
     def reader(self, name: str) -> str:
         """D-<12 hex> of a reader's name or id, in any case."""
@@ -44,6 +45,12 @@ class Pseudonyms:
     def days(self, patient: str, most: int) -> int:
         """By how many days (1…most) the dates of a patient, named by pseudonym, move into the past."""
         return 1 + self.key.integer("days", patient) % most
+
+
+@lru_cache(maxsize=1 << 14)
+def _uid(key: Key, uid: str) -> str:
+    """Held, since the objects of a study name the same ones."""
+    return f"2.25.{key.integer('uid', uid) >> 128}"
 
 
 def _bare(value: str) -> str:

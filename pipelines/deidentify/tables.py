@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import Counter
 from pathlib import Path
 
 _DELIMITERS = ",;\t|"
@@ -17,8 +18,10 @@ class TableError(ValueError):
 def read_rows(path: Path) -> list[dict[str, str]]:
     """A table's rows, in order, with column names in small letters and values as text, empty where there is none.
 
-    CSV may be UTF-8 (with or without a byte order mark), UTF-16 with one, or Latin-1, and delimited by comma,
-    semicolon, tab or bar. Raises TableError where it is no table, OSError where it cannot be read.
+    CSV may be UTF-8 (with or without a byte order mark), UTF-16 with one, or Windows-1252, and delimited by comma,
+    semicolon, tab or bar. A column whose name stood before gets a number behind it. A row with more cells than there
+    are columns is given without any: nobody can tell which cell is which. Raises TableError where it is no table,
+    OSError where it cannot be read.
     """
     with path.open("rb") as file:
         head = file.read(4)
@@ -36,22 +39,40 @@ def _parquet_rows(path: Path) -> list[dict[str, str]]:
         rows = pq.ParquetFile(path).read().to_pylist()
     except (pa.ArrowException, ValueError):
         raise TableError("not a Parquet table") from None
-    return [{_column(k): "" if v is None else str(v).strip() for k, v in row.items()} for row in rows]
+    columns = _columns(list(rows[0])) if rows else []
+    return [dict(zip(columns, map(_text, row.values()), strict=True)) for row in rows]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return _decoded(value).strip()
+    return "" if value is None else str(value).strip()
 
 
 def _csv_rows(data: bytes) -> list[dict[str, str]]:
     csv.field_size_limit(_LONGEST_FIELD)
     text = _decoded(data).replace("\0", "")
-    first = text.split("\n", 1)[0]
+    first = re.split(r"[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
     delimiter = max(_DELIMITERS, key=lambda d: (first.count(d), -_DELIMITERS.index(d)))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    columns = [_column(name) for name in next(reader, [])]
-    rows = []
+    columns = _columns(next((cells for cells in reader if any(cells)), []))
+    rows: list[dict[str, str]] = []
     for cells in reader:
-        if any(cell.strip() for cell in cells):
+        if any(cell.strip() for cell in cells[len(columns) :]):
+            rows.append({})
+        elif any(cell.strip() for cell in cells):
             padded = [*cells, *[""] * (len(columns) - len(cells))]
             rows.append({name: cell.strip() for name, cell in zip(columns, padded, strict=False)})
     return rows
+
+
+def _columns(names: list[str]) -> list[str]:
+    seen: Counter[str] = Counter()
+    columns = []
+    for name in map(_column, names):
+        seen[name] += 1
+        columns.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return columns
 
 
 def _column(name: str) -> str:

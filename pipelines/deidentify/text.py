@@ -1,154 +1,301 @@
 """Free text: what identifies is found by presidio-analyzer with recognizers of our own, and replaced by its kind.
 
 The engine runs without a language model: presidio's no-op engine is passed to it explicitly, so nothing is downloaded.
+A local spaCy model may join it (``ner``). What the study's headers name is found by the deny list itself (``deny``).
 """
 
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 from pipelines.deidentify.deny import DenyList
-from pipelines.deidentify.patterns import COMPILED
-from pipelines.deidentify.vocabulary import is_known
+from pipelines.deidentify.patterns import AGES, COMPILED, PLACE_NOUNS
+from pipelines.deidentify.text_dates import dates_in
+from pipelines.deidentify.text_names import eponym_terms, is_strange, names_in, says_nothing
+from pipelines.deidentify.vocabulary import code_meanings, is_known
+
+Span = tuple[int, int, str]
 
 _NOTHING = DenyList()
 _ORDER = ("EMAIL", "DATE", "ID", "PHONE", "LOCATION", "NAME")
-_CAPITALIZED = re.compile(r"(?<![\w<])[^\W\d_a-z][\w]*(?:['’][\w]+)?(?![\w>])")
-_TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _STRIPPED = " \t\r\n-_,;:/|.()[]{}*#&+=\\'\"<>"
+_PIECE = 4000
+_CUT = re.compile(r"\n|(?<=[.;])[ \t]|[ \t]")
+_LETTERS = re.compile(r"[^\W\d_]{2,}")
+_ADDRESS = re.compile(r"@|://|www\.", re.IGNORECASE)
+_TWO_DIGITS = re.compile(r"\d[^\w\s]{0,2}\w")
+_DIGIT = re.compile(r"\d")
+_SAINTS = frozenset(("St", "Saint", "Sankt", "San", "Santa"))
+_ARTICLE = re.compile(r"(?<![^\W_])([Aa]) $")
+_WORD = re.compile(r"<[A-Z]+>|[^\W_]+(?:['’][^\W_]+)*")
 
 
 def clean_text(
-    text: str, deny: DenyList = _NOTHING, *, unknown_names: bool = False, kinds: Sequence[str] = _ORDER
+    text: str,
+    deny: DenyList = _NOTHING,
+    *,
+    unknown_names: bool = False,
+    kinds: Sequence[str] = _ORDER,
+    days: int | None = None,
+    oldest: int | None = None,
+    model: str = "",
 ) -> tuple[str, int]:
     """Replace what identifies by ``<NAME>``, ``<DATE>``, ``<ID>``, ``<PHONE>``, ``<EMAIL>`` or ``<LOCATION>``.
 
     ``deny`` is what the study's headers name. With ``unknown_names`` a capitalized word outside the vocabulary counts
-    as a name; ``kinds`` limits what is looked for. Returns the cleaned text and the number of pieces replaced.
+    as a name; ``kinds`` limits what is looked for. With ``days`` a date that is clear, and no birth date, is not
+    replaced but moved so many days into the past in its own notation (0: it stays). Ages above ``oldest`` become "over
+    89". ``model`` is the folder of a local spaCy model whose persons and places count too. Returns the cleaned text and
+    the number of pieces replaced or moved.
     """
     if not text or text.isspace():
         return text, 0
-    analyzer, nothing = _analyzer()
-    results = analyzer.analyze(
-        text, "en", nlp_artifacts=nothing, ad_hoc_recognizers=_deny_recognizers(deny), entities=list(kinds)
-    )
-    spans = [(r.start, r.end, r.entity_type) for r in results]
-    if unknown_names:
-        spans += [(m.start(), m.end(), "NAME") for m in _CAPITALIZED.finditer(text) if _is_strange(m.group())]
-    return _replaced(text, spans)
+    spans = deny.found_in(text)
+    for start, piece in _pieces(text):
+        wanted = kinds if model else _possible(piece, kinds)
+        if wanted:
+            spans += [(start + a, start + b, kind) for a, b, kind in _detected(piece, wanted, unknown_names, model)]
+    ages = _ages(text, oldest) if oldest is not None else {}
+    spans += ages
+    if not spans:
+        return text, 0
+    written = {f"{start}:{end}": said for (start, end, _), said in ages.items()}
+    return _replaced(text, spans, {**_moves(text, spans, deny, days), **written, "AGE": f"over {oldest}"})
 
 
 def remove_denied(text: str, deny: DenyList) -> tuple[str, int]:
     """Replace only what the study's headers name; returns the text and the number of pieces replaced."""
-    spans = [(m.start("x"), m.end("x"), kind) for kind, pattern in deny.patterns for m in pattern.finditer(text)]
-    return _replaced(text, spans) if spans else (text, 0)
+    spans = deny.found_in(text)
+    return _replaced(text, spans, {}) if spans else (text, 0)
 
 
 def keep_known_words(text: str, deny: DenyList = _NOTHING) -> tuple[str, int]:
     """Keep the words of a description that are in the vocabulary and identify nobody; the rest is left out.
 
+    A field for which the object's codes say nothing keeps what this leaves: known words name nobody, and a study
+    without any description is of less use. A word that is a part of the patient's name, too,
+    goes, be it in a code's meaning.
     Returns the text, without brackets and separators that lost their words, and the number of words left out.
     """
+    if " ".join(text.lower().split()) in code_meanings():
+        return text, 0
     cleaned, count = clean_text(text, deny)
     kept: list[str] = []
     end = 0
-    for match in re.finditer(r"<[A-Z]+>|[^\W_]+(?:['’][^\W_]+)*", cleaned):
+    terms: frozenset[int] | None = None
+    for match in _WORD.finditer(cleaned):
         between, end, token = cleaned[end : match.start()], match.end(), match.group()
         if token.startswith("<"):
             kept.append(" ")
         elif is_known(token):
             kept += [between, token]
         else:
-            kept.append(" ")
-            count += 1
+            terms = eponym_terms(cleaned) if terms is None else terms
+            kept += [between, token] if match.start() in terms else [" "]
+            count += match.start() not in terms
     if not count:
         return text, 0
     return re.sub(r"\s+", " ", "".join([*kept, cleaned[end:]])).strip(_STRIPPED), count
 
 
-def _is_strange(word: str) -> bool:
-    return len(word) > 1 and not all(is_known(part) for part in _TOKEN.findall(word))
+def _pieces(text: str) -> Iterator[tuple[int, str]]:
+    """A long text in pieces cut at blanks, so that time grows with length alone."""
+    start = 0
+    while len(text) - start > _PIECE:
+        cuts = [m.end() for m in _CUT.finditer(text, start + _PIECE // 2, start + _PIECE)]
+        lines = [cut for cut in cuts if text[cut - 1] == "\n"]
+        end = lines[-1] if lines else cuts[-1] if cuts else start + _PIECE
+        yield start, text[start:end]
+        start = end
+    yield start, text[start:]
 
 
-def _replaced(text: str, spans: list[tuple[int, int, str]]) -> tuple[str, int]:
+def _possible(text: str, kinds: Sequence[str]) -> Sequence[str]:
+    """The kinds that can be in a text at all: without digits no numbers, among words that say nothing no names."""
+    plain = all(map(says_nothing, _LETTERS.findall(text))) and "^" not in text
+    digits = _DIGIT.search(text) is not None
+    without = {"NAME"} if plain else set()
+    without |= set() if _ADDRESS.search(text) else {"EMAIL"}
+    without |= set() if digits else {"DATE", "ID", "PHONE"} | ({"LOCATION"} if plain else set())
+    return [kind for kind in kinds if kind not in without] if without else kinds
+
+
+def _detected(text: str, kinds: Sequence[str], unknown_names: bool, model: str) -> list[Span]:
+    """What presidio's analyzer reports; it is not asked, nor imported, where none of its recognizers finds anything."""
+    finders = _finders(unknown_names)
+    if not model and not any(found for kind in kinds for found in finders[kind](text)):
+        return []
+    analyzer, nothing = _analyzer(unknown_names, model)
+    return [(r.start, r.end, r.entity_type) for r in analyzer.analyze(text, "en", list(kinds), nlp_artifacts=nothing)]
+
+
+def _ages(text: str, oldest: int) -> dict[Span, str]:
+    """Ages above the oldest, and what stands in their place; an article before one changes with it."""
+    ages = {}
+    for match in (m for pattern in AGES for m in pattern.finditer(text)):
+        if not match["x"].isdecimal() or oldest < int(match["x"]) < 130:
+            article = _ARTICLE.search(text, max(0, match.start("x") - 3), match.start("x"))
+            start = article.start() if article else match.start("x")
+            ages[(start, match.end("x"), "AGE")] = f"{article[1]}n over {oldest}" if article else f"over {oldest}"
+    return ages
+
+
+def _moves(text: str, spans: Iterable[Span], deny: DenyList, days: int | None) -> dict[str, str]:
+    """What stands in place of a date that moves, by ``start:end``."""
+    if days is None or not any(kind == "DATE" for _, _, kind in spans):
+        return {}
+    birth = [span[:2] for span in deny.found_in(text) if span[2] == "DATE"]
+    moves = {}
+    for found in dates_in(text):
+        own = found.day in deny.days or any(start < found.end and found.start < end for start, end in birth)
+        new = None if own else found.moved(text, days)
+        if new is not None:
+            moves[f"{found.start}:{found.end}"] = new
+    return moves
+
+
+def _replaced(text: str, spans: list[Span], written: dict[str, str]) -> tuple[str, int]:
     """Overlapping spans become one, named after the longest; so do names that nothing but a separator parts."""
-    merged: list[tuple[int, int, str]] = []
+    merged: list[Span] = []
     longest = 0
-    for start, end, kind in sorted(spans, key=lambda s: (s[0], -s[1], _ORDER.index(s[2]))):
+    for start, end, kind in sorted(spans, key=lambda s: (s[0], -s[1], (*_ORDER, "AGE").index(s[2]))):
         if merged and start < merged[-1][1]:
             first, last, known = merged[-1]
             merged[-1] = (first, max(last, end), kind if end - start > longest else known)
             longest = max(longest, end - start)
             continue
         longest = end - start
-        if merged and kind == merged[-1][2] and not text[merged[-1][1] : start].strip(" \t,.^-"):
+        if merged and kind == merged[-1][2] == "NAME" and not text[merged[-1][1] : start].strip(" \t,.^-"):
             merged[-1] = (merged[-1][0], end, kind)
         else:
             merged.append((start, end, kind))
     pieces, last = [], 0
     for start, end, kind in merged:
-        pieces += [text[last:start], f"<{kind}>"]
+        said = written.get(f"{start}:{end}") if kind in ("DATE", "AGE") else None
+        pieces += [text[last:start], said or (written["AGE"] if kind == "AGE" else f"<{kind}>")]
         last = end
     return "".join([*pieces, text[last:]]), len(merged)
 
 
+@contextmanager
+def _without_torch() -> Iterator[None]:
+    """Let presidio be imported without torch, which spaCy would load for models that nothing here uses.
+
+    A worker then starts in half the time and holds 180 MB less. Torch that is loaded already stays, and can be later.
+    """
+    hidden = "torch" not in sys.modules
+    if hidden:
+        sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules["torch"]
+
+
 @cache
-def _analyzer() -> tuple[Any, Any]:
+def _finders(unknown_names: bool) -> dict[str, Callable[[str], Iterable[tuple[int, int]]]]:
+    """What our recognizers find in a text, by kind: start and end."""
+    return {
+        "DATE": lambda text: [(d.start, d.end) for d in dates_in(text)],
+        "LOCATION": _locations,
+        "NAME": lambda text: names_in(text, unknown=unknown_names),
+        **{kind: _matches(kind) for kind in ("EMAIL", "ID", "PHONE")},
+    }
+
+
+@cache
+def _analyzer(unknown_names: bool = True, model: str = "") -> tuple[Any, Any]:
     """The analyzer and the empty artifacts that its engine gives for any text, made once per process."""
     import logging
 
-    from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
-    from presidio_analyzer.nlp_engine import NoOpNlpEngine
+    with _without_torch():
+        from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
+        from presidio_analyzer.nlp_engine import NoOpNlpEngine
 
     logging.getLogger("presidio-analyzer").setLevel(logging.CRITICAL + 1)  # its lines may hold what was analyzed
     engine = NoOpNlpEngine([{"lang_code": "en", "model_name": "none"}])
     engine.load()
-    registry = RecognizerRegistry(
-        recognizers=[_recognizer(kind, COMPILED[kind]) for kind in _ORDER], supported_languages=["en"]
+    own, enhancer = _presidio_classes()
+    recognizers = [own(_finders(unknown_names))]
+    if model:
+        from pipelines.deidentify.ner import entities_by_kind, load_model
+
+        recognizers.append(own(entities_by_kind(load_model(model))))
+    registry = RecognizerRegistry(recognizers=recognizers, supported_languages=["en"])
+    analyzer = AnalyzerEngine(
+        registry=registry, nlp_engine=engine, supported_languages=["en"], context_aware_enhancer=enhancer()
     )
-    analyzer = AnalyzerEngine(registry=registry, nlp_engine=engine, supported_languages=["en"])
     return analyzer, engine.process_text("", "en")
 
 
-def _deny_recognizers(deny: DenyList) -> list[Any]:
-    key = id(deny)
-    held = _DENY_RECOGNIZERS.get(key)
-    if held is None or held[0] is not deny:
-        _DENY_RECOGNIZERS.clear()
-        held = (deny, [_recognizer(kind, (pattern,)) for kind, pattern in deny.patterns])
-        _DENY_RECOGNIZERS[key] = held
-    return held[1]
+def _matches(kind: str) -> Callable[[str], Iterable[tuple[int, int]]]:
+    patterns, marks = COMPILED[kind], _ADDRESS if kind == "EMAIL" else _TWO_DIGITS
+
+    def find(text: str) -> Iterable[tuple[int, int]]:
+        return [m.span("x") for p in patterns for m in p.finditer(text)] if marks.search(text) else ()
+
+    return find
 
 
-_DENY_RECOGNIZERS: dict[int, tuple[DenyList, list[Any]]] = {}
+def _locations(text: str) -> Iterator[tuple[int, int]]:
+    """Addresses; institutions, and towns behind a postal code but no street, where one of their words is strange."""
+    if _DIGIT.search(text):
+        for pattern in COMPILED["LOCATION"]:
+            yield from (match.span("x") for match in pattern.finditer(text))
+        for match in (m for p in COMPILED["TOWN"] for m in p.finditer(text)):
+            if is_strange(match["w"]) or text[max(0, match.start() - 2) : match.start()] == ", ":
+                yield match.span("x")
+    if not PLACE_NOUNS.search(text):
+        return
+    for match in (m for p in COMPILED["PLACE"] for m in p.finditer(text)):
+        words = [w for name in ("w", "w2") if name in match.re.groupindex for w in _words_of(match, name)]
+        strange = [start for start, word in words if is_strange(word) or word in _SAINTS]
+        if strange:
+            begins = match.start("w") == match.start("x")
+            yield (strange[0] if begins and strange[0] < match.end("w") else match.start("x")), match.end("x")
 
 
-def _recognizer(kind: str, patterns: tuple[re.Pattern[str], ...]) -> Any:
-    return _recognizer_class()(kind, patterns)
+def _words_of(match: re.Match[str], name: str) -> list[tuple[int, str]]:
+    return [(match.start(name) + w.start(), w.group()) for w in re.finditer(r"[^\W\d_]+", match[name] or "")]
 
 
 @cache
-def _recognizer_class() -> Any:
+def _presidio_classes() -> tuple[Any, Any]:
+    """A recognizer that reports what functions find, and an enhancer by context that leaves scores alone."""
     from presidio_analyzer import LocalRecognizer, RecognizerResult
+    from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
 
-    class GroupRecognizer(LocalRecognizer):
-        """Reports the group ``x`` of its expressions' matches, so that the cue around it stays."""
+    class Recognizer(LocalRecognizer):
+        """Reports what functions find, by kind, with full confidence: a missing checksum or cue drops nothing."""
 
-        def __init__(self, kind: str, patterns: tuple[re.Pattern[str], ...]) -> None:
-            self.patterns = patterns
-            super().__init__(supported_entities=[kind], name=f"{kind.title()}Recognizer", supported_language="en")
+        def __init__(self, finders: dict[str, Callable[[str], Iterable[tuple[int, int]]]]) -> None:
+            self._finders = finders
+            super().__init__(supported_entities=list(finders), supported_language="en")
 
         def load(self) -> None:
             """Nothing is loaded."""
 
         def analyze(self, text: str, entities: list[str], nlp_artifacts: Any = None) -> list[Any]:
-            """All matches, each with full confidence."""
-            kind = self.supported_entities[0]
-            found = []
-            for pattern in self.patterns:
-                for match in pattern.finditer(text):
-                    found.append(RecognizerResult(kind, match.start("x"), match.end("x"), 1.0))
-            return found
+            """All that is found of the kinds that are asked for."""
+            return [
+                RecognizerResult(kind, start, end, 1.0)
+                for kind, find in self._finders.items()
+                if kind in entities
+                for start, end in find(text)
+            ]
 
-    return GroupRecognizer
+    class Unenhanced(ContextAwareEnhancer):
+        """There is no context to score by: cues are in the expressions."""
+
+        def __init__(self) -> None:
+            super().__init__(0.0, 0.0, 0, 0)
+
+        def enhance_using_context(self, text: str, raw_results: list[Any], *_: Any, **__: Any) -> list[Any]:
+            """The results as they are."""
+            return raw_results
+
+    return Recognizer, Unenhanced

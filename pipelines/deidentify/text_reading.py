@@ -4,6 +4,7 @@ What was read stays in memory: it may be a name.
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -20,6 +21,12 @@ _PADDING = 16
 _MODELS = {"Det": "PP-OCRv6_det_small.onnx", "Rec": "PP-OCRv6_rec_small.onnx"}
 _VIEWS = "CC|MLO|ML|LM|LMO|XCCL|XCCM|XCC|FB|SIO|ISO|CV|AT|LAT|TAN|SM"
 _MARKER = re.compile(rf"[RL]|[RL]?(?:{_VIEWS})(?:ID)?[RL]?|(?:RIGHT|LEFT)(?:{_VIEWS})?")
+_SIDE_AND_VIEW = rf"(?P<marker>[RL][ .,:-]{{0,3}}(?:{_VIEWS})(?:ID)?)"
+_HEAD = re.compile(_SIDE_AND_VIEW + r"(?P<rest>[^A-Z0-9].*[A-Z0-9].*)")
+_TAIL = re.compile(r"(?P<rest>.*[A-Z0-9].*[^A-Z0-9])" + _SIDE_AND_VIEW)
+
+Box = tuple[int, int, int, int]
+"""Top, left, bottom, right in pixels; bottom and right are past the end."""
 
 
 class DetectorError(Exception):
@@ -44,8 +51,42 @@ class Line:
     @property
     def is_marker(self) -> bool:
         """Whether it says no more than side and view, such as ``R CC`` or ``L-MLO`` (view codes of PS3.16 CID 4014)."""
-        letters = re.sub(r"[^A-Z0-9]", "", self.text.upper()).replace("0", "O")
+        plain = unicodedata.normalize("NFKD", self.text.upper())
+        letters = re.sub(r"[^A-Z0-9]", "", plain).replace("0", "O")
         return _MARKER.fullmatch(letters) is not None
+
+    @property
+    def is_signed_marker(self) -> bool:
+        """Whether it is a marker with two or three letters or digits beside it, such as a technologist's initials."""
+        _, rest = self._split()
+        return 0 < sum(c.isalnum() for c in rest) <= 3
+
+    def parted(self) -> tuple[Box | None, Box | None]:
+        """The boxes of the side and view that a line begins or ends with, and of the rest of it; None, None where it
+        does neither. Where the one ends is reckoned from the count of letters, half a letter given to the rest.
+        """
+        marker, rest = self._split()
+        if not rest or self.bottom - self.top > self.right - self.left:
+            return None, None
+        share = (len(marker) - 0.5) / (len(marker) + len(rest))
+        at = round(share * (self.right - self.left))
+        if self.text.startswith(marker):
+            cut = self.left + at
+            return (self.top, self.left, self.bottom, cut), (self.top, cut, self.bottom, self.right + self._end)
+        cut = self.right - at
+        return (self.top, cut, self.bottom, self.right), (self.top, self.left - self._end, self.bottom, cut)
+
+    @property
+    def _end(self) -> int:
+        return round(0.7 * (self.bottom - self.top))
+
+    def _split(self) -> tuple[str, str]:
+        """The side and view that the text begins or ends with, and the rest; the rest is empty where there is none."""
+        for pattern in (_HEAD, _TAIL):
+            match = pattern.fullmatch(self.text.upper())
+            if match:
+                return self.text[slice(*match.span("marker"))], self.text[slice(*match.span("rest"))]
+        return self.text, ""
 
     @property
     def characters(self) -> int:
@@ -53,20 +94,24 @@ class Line:
         return sum(c.isalnum() for c in self.text)
 
 
-def read_piece(picture: np.ndarray, box: tuple[int, int, int, int], height: float) -> list[Line]:
+def read_piece(picture: np.ndarray, box: Box, height: float, upside_down: bool = False) -> list[Line]:
     """Read a piece of a picture in display order: ``box`` is top, left, bottom, right; ``height`` a glyph's, in pixels.
 
-    The piece is padded, stretched to its own gray range and scaled so that glyphs are of the size that the models know.
+    The piece is padded, stretched to its own gray range, scaled so that glyphs are of the size that the models know,
+    and turned over where ``upside_down`` says so.
     Raises DetectorError where the models are missing or fail.
     """
     pad = int(max(_PADDING, 0.8 * height))
     top, left = max(0, box[0] - pad), max(0, box[1] - pad)
     piece = picture[top : box[2] + pad, left : box[3] + pad]
     scale = min(_GLYPH_HEIGHT / max(height, 1.0), 3.0, LONGEST_SIDE / max(piece.shape))
-    return [
-        Line(line.top + top, line.left + left, line.bottom + top, line.right + left, line.text, line.score)
-        for line in _read(piece, scale)
-    ]
+    lines = _read(piece[::-1, ::-1] if upside_down else piece, scale)
+    if upside_down:
+        rows, columns = piece.shape
+        lines = [
+            Line(rows - k.bottom, columns - k.right, rows - k.top, columns - k.left, k.text, k.score) for k in lines
+        ]
+    return [Line(k.top + top, k.left + left, k.bottom + top, k.right + left, k.text, k.score) for k in lines]
 
 
 def read_whole(picture: np.ndarray) -> list[Line]:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from pipelines.deidentify.pseudonyms import Pseudonyms
 from pipelines.deidentify.studies import Studies
 from pipelines.deidentify.tables import TableError, read_rows
 from pipelines.deidentify.text import clean_text, keep_known_words, remove_denied
+from pipelines.deidentify.text_dates import dates_in
 from pipelines.storage.digests import sha256_of_json
 from pipelines.storage.keys import Key
 from pipelines.storage.ledger import LedgerRow
@@ -57,16 +58,20 @@ def deidentify_texts(
     key: Key,
     profile: Profile,
     folder: Path,
+    patients: Mapping[str, str] | None = None,
     progress: Progress = silent,
 ) -> TextsSummary:
     """De-identify the accepted report and label tables of an inventory into ``folder``.
 
     Writes ``reports.parquet`` and ``labels.parquet``, a row for each row delivered, written or refused with a reason.
     A report is cleaned with the names and ids of its study's headers, found by accession number, and with those that
-    the row's other columns hold. ``profile`` decides nothing of texts yet but is part of what they are made under.
+    the row's other columns hold. A row whose reference is two patients' (an accession number used twice) is refused,
+    since it would be read as a statement on both. ``patients``: file_id to the patient's pseudonym, where it is known
+    better than from the object's own header. Dates in reports move as those in the patient's headers do; where it is
+    not known whose a report is, they are removed.
     """
     pseudonyms = Pseudonyms(key)
-    studies = Studies(inventory, source, pseudonyms)
+    studies = Studies(inventory, source, pseudonyms, profile, patients)
     accepted = [r for r in inventory.to_pylist() if r["status"] == "accepted" and r["kind"] in ("reports", "labels")]
     accepted.sort(key=lambda row: row["file_id"])
     rows: dict[str, list[dict[str, Any]]] = {"reports": [], "labels": []}
@@ -76,7 +81,7 @@ def deidentify_texts(
         make = _report if kind == "reports" else _label
         name, path = ("report_id", "reports.parquet") if kind == "reports" else ("label_id", "labels.parquet")
         origin = pseudonyms.source(entry["file_id"], entry["sha256"])
-        for row in _rows(entry, source, pseudonyms, studies, make, name):
+        for row in _rows(entry, source, pseudonyms, studies, profile, make, name):
             rows[kind].append(row)
             if row["status"] == "written":
                 ledger.append(LedgerRow(row[name], path, sha256_of_json(row), (origin,), OPERATION))
@@ -99,7 +104,8 @@ def _rows(
     source: Callable[[str], Path],
     pseudonyms: Pseudonyms,
     studies: Studies,
-    make: Callable[[dict[str, str], Pseudonyms, Studies], dict[str, Any]],
+    profile: Profile,
+    make: Callable[[dict[str, str], Pseudonyms, Studies, Profile], dict[str, Any]],
     name: str,
 ) -> Iterator[dict[str, Any]]:
     """A row for each row of one table; a table that cannot be read is one refused row."""
@@ -116,7 +122,7 @@ def _rows(
         return
     for number, row in enumerate(delivered, start=1):
         try:
-            made = {"status": "written", **make(row, pseudonyms, studies)}
+            made = {"status": "written", **make(row, pseudonyms, studies, profile)}
         except _RefusedRowError as refused:
             made = {"status": "refused", "reason": refused.reason}
         except Exception as error:  # noqa: BLE001 - the boundary of bad input: a status row in place of a lost night
@@ -124,23 +130,55 @@ def _rows(
         yield {**identity(number), **made}
 
 
-def _report(row: dict[str, str], pseudonyms: Pseudonyms, studies: Studies) -> dict[str, Any]:
+def _report(row: dict[str, str], pseudonyms: Pseudonyms, studies: Studies, profile: Profile) -> dict[str, Any]:
     if "report_text" not in row:
         raise _RefusedRowError("columns_missing")
     text, accession = row["report_text"], row.get("accession_number", "")
     if not text:
         raise _RefusedRowError("empty_text")
     references = {name: row.get(name, "") for name in _REFERENCES}
+    patient = _patient(references, studies)
     deny = studies.deny_list(**references) | _deny_list_of_row(row)
-    cleaned, replacements = clean_text(text, deny, unknown_names=True)
-    if remove_denied(cleaned, deny)[1]:
-        raise _RefusedRowError("residual_identifier")
+    cleaned, replacements = _cleaned(text, deny, profile, _days(patient, pseudonyms, profile))
     return {
         "accession": pseudonyms.accession(accession) if accession else None,
-        "patient": studies.patient(**references),
+        "patient": patient,
         "text": cleaned,
         "replacements": replacements,
     }
+
+
+def _cleaned(text: str, deny: DenyList, profile: Profile, days: int | None) -> tuple[str, int]:
+    """A report's text by the profile's policy, and the number of pieces replaced or moved."""
+    policy = profile.policies["reports"]
+    if policy == "remove":
+        raise _RefusedRowError("reports_not_kept")
+    if policy == "keep":
+        return text, 0
+    if policy == "vocabulary":
+        return keep_known_words(text, deny)
+    how: dict[str, Any] = {"unknown_names": True, "oldest": profile.oldest, "model": profile.model}
+    cleaned, replacements = clean_text(text, deny, **how, days=days)
+    # A moved date may by chance be a birth date: only what stands beside the dates counts as left.
+    if remove_denied(cleaned, deny)[1] and remove_denied(clean_text(text, deny, **how)[0], deny)[1]:
+        raise _RefusedRowError("residual_identifier")
+    return cleaned, replacements
+
+
+def _days(patient: str | None, pseudonyms: Pseudonyms, profile: Profile) -> int | None:
+    """By how many days a patient's dates move into the past; None where dates do not stay, or nobody knows whose."""
+    if profile.is_on("retain_longitudinal_full_dates"):
+        return 0
+    if patient is None or not profile.is_on("retain_longitudinal_modified_dates"):
+        return None
+    return pseudonyms.days(patient, profile.most_days)
+
+
+def _patient(references: dict[str, str], studies: Studies) -> str | None:
+    patients = studies.patients(**references)
+    if len(patients - {None}) > 1:
+        raise _RefusedRowError("refers_to_two_patients")
+    return patients.pop() if len(patients) == 1 else None
 
 
 def _deny_list_of_row(row: dict[str, str]) -> DenyList:
@@ -149,15 +187,27 @@ def _deny_list_of_row(row: dict[str, str]) -> DenyList:
     def values(*words: str) -> list[str]:
         return [v for name, v in row.items() if name != "report_text" and v and any(w in name for w in words)]
 
+    patient = row.get("patient", "")
     return deny_list(
-        names=values("name", "physician", "radiologist", "reader", "doctor"),
-        places=values("hospital", "institution", "site", "facility", "department", "address"),
-        ids=values("patient_id", "mrn", "accession", "ssn", "_id", "number"),
-        dates=[re.sub(r"\D", "", v)[:8] for v in values("birth", "dob")],
+        names=[*values("name", "physician", "radiolog", "reader", "doctor", "tech", "operator", "referr"), patient],
+        places=values("hospital", "institution", "site", "facility", "department", "address", "city", "street"),
+        ids=values("patient_id", "mrn", "accession", "ssn", "_id", "number", "phone", "email"),
+        dates=[day for value in values("birth", "dob") for day in _days_of(value)],
     )
 
 
-def _label(row: dict[str, str], pseudonyms: Pseudonyms, studies: Studies) -> dict[str, Any]:
+def _days_of(value: str) -> set[str]:
+    """Every day, as DA, that a date in figures may name, whatever comes first; and one in words."""
+    parts = re.findall(r"\d+", value)
+    days = {f"{found.day:%Y%m%d}" for found in dates_in(value) if found.day}
+    if len(parts) == 3 and all(len(part) <= 4 for part in parts):
+        a, b, c = parts
+        ways = ((a, b, c), (c, a, b), (c, b, a))
+        days |= {f"{y}{int(m):02d}{int(d):02d}" for y, m, d in ways if len(y) == 4}
+    return days | ({parts[0][:8]} if parts and len(parts[0]) >= 8 else set())
+
+
+def _label(row: dict[str, str], pseudonyms: Pseudonyms, studies: Studies, _: Profile) -> dict[str, Any]:
     if "density" not in row or not any(name in row for name in _REFERENCES):
         raise _RefusedRowError("columns_missing")
     references = {name: row.get(name, "") for name in _REFERENCES}
@@ -168,7 +218,7 @@ def _label(row: dict[str, str], pseudonyms: Pseudonyms, studies: Studies) -> dic
         raise _RefusedRowError("density_not_recognized")
     view, strange = keep_known_words(row.get("view", ""))
     patient_id, accession = references["patient_id"], references["accession_number"]
-    patient = studies.patient(**references) or (pseudonyms.patient(patient_id) if patient_id else None)
+    patient = _patient(references, studies) or (pseudonyms.patient(patient_id) if patient_id else None)
     return {
         "accession": pseudonyms.accession(accession) if accession else None,
         "study_instance_uid": pseudonyms.uid(references["study_instance_uid"]) or None,

@@ -4,6 +4,7 @@ What is numeric by its VR and holds letters is no number but somebody's text.
 """
 
 import re
+from functools import lru_cache
 from typing import Any
 
 REMOVED = "REMOVED"
@@ -12,16 +13,16 @@ _DUMMIES: dict[str, Any] = {
     "AS": "000Y",
     "CS": REMOVED,
     "DA": "19000101",
-    "DS": "0",
+    "DS": "1",
     "DT": "19000101000000",
-    "IS": "0",
+    "IS": "1",
     "TM": "000000",
     "UR": "urn:removed",
 }
 _BINARY = {
     "AT": 0,
-    **dict.fromkeys(("FL", "FD"), 0.0),
-    **dict.fromkeys(("SL", "SS", "SV", "UL", "US", "UV"), 0),
+    **dict.fromkeys(("FL", "FD"), 1.0),
+    **dict.fromkeys(("SL", "SS", "SV", "UL", "US", "UV"), 1),
     **dict.fromkeys(("OB", "OD", "OF", "OL", "OV", "OW", "UN"), b"\0" * 8),
 }
 
@@ -30,6 +31,13 @@ LONG_TEXT = frozenset({"LT", "ST", "UT"})
 TEXT = SHORT_TEXT | LONG_TEXT
 LENGTHS = {"CS": 16, "LO": 64, "SH": 16}
 """Most characters of one value, where a cleaned text could exceed it."""
+
+SIZES = {
+    **dict.fromkeys(("OW", "SS", "US"), 2),
+    **dict.fromkeys(("AT", "FL", "OF", "OL", "SL", "UL"), 4),
+    **dict.fromkeys(("FD", "OD", "OV", "SV", "UV"), 8),
+}
+"""Bytes of one number in binary."""
 
 _FAMILIES = (
     frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UT"}),
@@ -42,7 +50,8 @@ _FAMILIES = (
     frozenset({"UI"}),
     frozenset({"UR"}),
 )
-_NUMERIC = re.compile(rb"[0-9eE+\-. \\\0]*")
+_NUMBER = rb"[ \0]*+(?:[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?+)?+[ \0]*+"
+_NUMERIC = re.compile(_NUMBER + rb"(?:\\" + _NUMBER + rb")*+")
 _CODE_STRING = re.compile(r"[A-Z0-9_ ./+-]*")
 
 
@@ -53,6 +62,7 @@ def dummy(vr: str) -> Any:
     return _DUMMIES.get(vr, REMOVED)
 
 
+@lru_cache(maxsize=4096)
 def agrees(vr: str, dictionary_vr: str) -> bool:
     """Whether a VR found in a file is one that writers use where the dictionary has another (``US or SS`` …)."""
     expected = dictionary_vr.split(" or ")

@@ -146,9 +146,14 @@ def _mammography(dataset: pydicom.Dataset, projection: Projection) -> str | None
 
 
 def _exclusion(dataset: pydicom.Dataset, projection: Projection, evidence: str | None) -> str | None:
-    """The first reason to leave a picture out, the plainest first."""
+    """The first reason to leave a picture out, the plainest first.
+
+    A picture that says of itself that it is synthetic (PS3.3 C.12.1) shows no patient and must not be taken for one.
+    """
     if not any(keyword in dataset for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
         return "no_pixels"
+    if text(dataset, "SyntheticData").upper() == "YES":
+        return "synthetic_data"
     if evidence is None:
         return "not_mammography"
     sop_class = text(dataset, "SOPClassUID")

@@ -42,13 +42,15 @@ class Subject:
 
 @dataclass(frozen=True)
 class Taken:
-    """An exposure with what only the truth knows: the density that was drawn and the text that was burned in."""
+    """An exposure with what only the truth knows: the density that was drawn, the text that was burned in and where,
+    and where the lead marker lies."""
 
     shot: Shot
     density: str | None
     dense_fraction: float | None
     text: str
     box: Box | None
+    marker: Box | None
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class _Scene:
     nipple_left: bool
     spacing: float
     dense_fraction: float | None
+    marker: Box | None
 
 
 def take_exam(subject: Subject, scale: float, first: int) -> Iterator[Taken]:
@@ -94,7 +97,7 @@ def _drawn(subject: Subject, scale: float) -> Iterator[_Scene]:
             picture[inside] = np.maximum(picture[inside], 0.97 * plate)
             attenuation[inside] = np.maximum(attenuation[inside], 1.1 * plate)
             covered[inside] = True
-        yield _Scene(laterality, view, picture, attenuation, covered, left, spacing, drawing.dense_fraction)
+        yield _Scene(laterality, view, picture, attenuation, covered, left, spacing, drawing.dense_fraction, box)
 
 
 def _detector(vendor: Vendor, anatomy: Anatomy) -> Format:
@@ -118,6 +121,7 @@ def _real(subject: Subject) -> Iterator[_Scene]:
             nipple_points_left(shown),
             found.spacing(picture.shape[0]),
             None,
+            None,
         )
 
 
@@ -129,9 +133,12 @@ def _expose(subject: Subject, scene: _Scene, number: int, burn: bool, running: i
         stored = expose(vendor.raw, scene.attenuation, rng)
     else:
         stored = present(vendor.gray, scene.picture, rng)
-    nipple_left, text, box = scene.nipple_left, "", None
+    nipple_left, text, box, marker = scene.nipple_left, "", None, scene.marker
     if raw and vendor.raw.mirrored:
         stored, nipple_left = np.ascontiguousarray(stored[:, ::-1]), not nipple_left
+        if marker:
+            top, left, bottom, right = marker
+            marker = top, stored.shape[1] - right, bottom, stored.shape[1] - left
     elif burn and not raw:
         text, box = _burn_in(exam, vendor, stored, scene)
     shot = Shot(
@@ -153,7 +160,7 @@ def _expose(subject: Subject, scene: _Scene, number: int, burn: bool, running: i
         series_uid=derive_uid(vendor.uid_root, subject.seed, exam.person.number, number, "series"),
     )
     density = subject.density.get(scene.laterality)
-    return Taken(shot, density, scene.dense_fraction, text, box)
+    return Taken(shot, density, scene.dense_fraction, text, box, marker)
 
 
 def _is_burned(seed: int, running: int) -> bool:

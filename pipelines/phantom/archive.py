@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipelines.phantom.acquisition import Subject, Taken, take_exam
+from pipelines.phantom.answers import answers_of, answers_of_report
 from pipelines.phantom.breast import grow
 from pipelines.phantom.delivery import DeliveryFolder, dicomdir, image_path, letter
 from pipelines.phantom.objects import Shot, image_object, to_bytes
@@ -60,7 +61,7 @@ def write_archive(
 
     ``patients``: how many; with real ``pixels`` (a folder) and their ``labels`` (a CSV table) None or 0 takes all of
     them, without pixels it must be at least 1. ``scale``: of the detector matrix (0.25: about 800 × 640 pixels); the
-    physical size stays. ``truth``: a folder outside ``out`` for truth.csv, patients.csv and canaries.csv.
+    physical size stays. ``truth``: a folder outside ``out`` for truth.csv, patients.csv, canaries.csv and answers.csv.
     Raises ValueError for arguments that make no sense and FileExistsError where ``out`` is not empty.
     """
     if (pixels is None) != (labels is None):
@@ -179,7 +180,7 @@ class _Archive:
         delivery.exams.append(subject.exam)
         rng = random.Random(f"admit:{self.seed}:{number}")
         style = rng.randrange(3)
-        exposures = [(t, to_bytes(image_object(t.shot))) for t in take_exam(subject, self.scale, self.images)]
+        exposures = [(taken, self._develop(taken)) for taken in take_exam(subject, self.scale, self.images)]
         self.images += len(exposures)
         if number in self.plan.zipped:
             self._file_zip(delivery, exposures, style)
@@ -188,6 +189,12 @@ class _Archive:
                 self._note(delivery.put(image_path(taken, style), data), "original", taken)
         self._write_papers(delivery, subject, [taken for taken, _ in exposures], rng)
         self._soil(exposures[-1], number, place)
+
+    def _develop(self, taken: Taken) -> bytes:
+        """An exposure's file; the answers to it go to the truth."""
+        dataset = image_object(taken.shot)
+        self.truth.answers += answers_of(dataset, taken)
+        return to_bytes(dataset)
 
     def _file_zip(self, delivery: DeliveryFolder, exposures: Sequence[tuple[Taken, bytes]], style: int) -> None:
         exam = exposures[0][0].shot.exam
@@ -234,6 +241,7 @@ class _Archive:
             sop_uid=uids[0],
             series_uid=uids[1],
         )
+        self.truth.answers += answers_of_report(ds, exam)
         path = delivery.put(f"{exam.person.folder_name}/SR/{exam.accession}_SR.dcm", to_bytes(ds))
         self._tell(path, "sr", "original", exam, uids[0])
         for uid in uids:

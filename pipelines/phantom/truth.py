@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from pipelines.phantom.acquisition import Taken
+from pipelines.phantom.answers import AnswerRow
 from pipelines.phantom.patients import identifiers
 
 
@@ -64,6 +65,7 @@ class Truth:
     files: list[FileTruth] = field(default_factory=list)
     patients: list[PatientTruth] = field(default_factory=list)
     canaries: dict[tuple[str, str, str], None] = field(default_factory=dict)
+    answers: list[AnswerRow] = field(default_factory=list)
 
     def tell_canaries(self, taken: Taken) -> None:
         """Note every identifying string of the picture's exam."""
@@ -79,10 +81,11 @@ class Truth:
         self.canaries[(kind, owner, name)] = None
 
     def write(self, folder: Path) -> None:
-        """Write truth.csv (files), patients.csv and canaries.csv (kind, owner, value) into ``folder``."""
+        """Write truth.csv (files), patients.csv, canaries.csv (kind, owner, value) and answers.csv into ``folder``."""
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / "truth.csv", [f.name for f in fields(FileTruth)], map(asdict, self.files))
         _write(folder / "patients.csv", [f.name for f in fields(PatientTruth)], map(asdict, self.patients))
+        _write(folder / "answers.csv", [f.name for f in fields(AnswerRow)], map(asdict, self.answers))
         names = ("kind", "owner", "value")
         _write(folder / "canaries.csv", names, (dict(zip(names, row, strict=True)) for row in self.canaries))
 

@@ -70,12 +70,19 @@ def inventory_figures(inventory: pa.Table, files_found: int | None = None) -> Fi
 
 
 def objects_figures(
-    inventory: pa.Table, objects: pa.Table, *, survivors: int | None = None, unmarked: int | None = None
+    inventory: pa.Table,
+    objects: pa.Table,
+    *,
+    survivors: int | None = None,
+    unmarked: int | None = None,
+    unknown: int | None = None,
+    uids_retained: bool = False,
 ) -> Figures:
-    """Level C, objects: accounting, consistency of new UIDs, identifiers in the table.
+    """Level C, objects: accounting, consistency of new UIDs, studies of two patients, identifiers in the table.
 
     ``survivors`` is the number of written objects in which a scan of all bytes found an identifier of the source, and
-    ``unmarked`` of those that do not say how they were de-identified, where that was measured.
+    ``unmarked`` of those that do not say how they were de-identified, and ``unknown`` of those with a pseudonym that
+    the crosswalk does not know, where that was measured. With ``uids_retained`` UIDs are no identifiers.
     """
     source, made = INVENTORY.frame(inventory), OBJECTS.frame(objects)
     expected = set(source.loc[(source["status"] == "accepted") & (source["kind"] == "dicom"), "file_id"])
@@ -88,7 +95,9 @@ def objects_figures(
         "c_written": int((made["status"] == "written").sum()),
         "c_refused": int((made["status"] == "refused").sum()),
         "c_unaccounted": len(expected ^ set(made["file_id"])) + int(silent.sum()),
-        "c_identifiers_in_table": len(identifiers(source) & ids),
+        "c_identifiers_in_table": len(identifiers(source, uids=not uids_retained) & ids),
+        "c_studies_of_two_patients": int((made.groupby("study_instance_uid")["patient"].nunique() > 1).sum()),
+        "c_not_in_crosswalk": unknown,
         "c_uid_breaks": sum(_breaks(both[f"{u}_old"].str.strip("\0 "), both[f"{u}_new"]) for u in uids),
         "c_survivors": survivors,
         "c_unmarked": unmarked,
@@ -116,12 +125,14 @@ def texts_figures(inventory: pa.Table, reports: pa.Table, labels: pa.Table) -> F
     }
 
 
-def identifiers(source: pd.DataFrame) -> set[str]:
-    """UIDs, patient IDs and accession numbers of an inventory, without padding; no other facts of the source.
+def identifiers(source: pd.DataFrame, *, uids: bool = True) -> set[str]:
+    """UIDs (if ``uids``), patient IDs and accession numbers of an inventory, without padding; no other facts of it.
 
     UIDs that the standard itself defines (PS3.6 Annex A: color palettes are instances with such UIDs) identify nobody.
     """
-    names = ["sop_instance_uid", "series_instance_uid", "study_instance_uid", "accession_number", "patient_id"]
+    names = ["accession_number", "patient_id"]
+    if uids:
+        names += ["sop_instance_uid", "series_instance_uid", "study_instance_uid"]
     values = {value.strip("\0 ") for name in names for value in source[name].dropna()}
     return {value for value in values if value and not value.startswith(STANDARD_UIDS)}
 

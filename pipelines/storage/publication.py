@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -120,7 +120,7 @@ class Publisher:
             key_fingerprint=self.key_fingerprint,
         )
 
-    @cached_property
+    @property
     def code_version(self) -> str:
         """The package's version and a digest of its sources, e.g. ``0.1.0+3f2a9c81d0b4``."""
         return code_version()
@@ -135,8 +135,12 @@ class Publisher:
             yield
 
 
+@cache
 def code_version() -> str:
-    """The distribution's version and a digest of the pipelines' sources and data, e.g. ``0.1.0+3f2a9c81d0b4``."""
+    """The distribution's version and a digest of the pipelines' sources and data, e.g. ``0.1.0+3f2a9c81d0b4``.
+
+    Taken once in a process: what it has imported does not change with the files.
+    """
     root = Path(pipelines.__file__).parent
     sources = sorted(p for p in root.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
     digest = sha256_of_json([(str(p.relative_to(root)), sha256_of_file(p)) for p in sources])

@@ -12,8 +12,8 @@ from pipelines.storage.contracts import Column, ContractError, Table, read_table
 
 __all__ = [
     "AUGMENTED", "CONTRACTS", "DATASET", "DELIVERED_LABELS", "DENSITIES", "EXCLUSIONS", "IMAGES", "INVENTORY",
-    "LABELS", "LATERALITIES", "OBJECTS", "PLAN", "REPORTS", "SPLITS", "SYNTHETIC", "VENDOR_CURVES", "VIEWS", "VOTES",
-    "ContractError", "Table", "read_table", "write_table",
+    "LABELS", "LATERALITIES", "OBJECTS", "ORIGINS", "PLAN", "REPORTS", "SPLITS", "SYNTHETIC", "VENDOR_CURVES", "VIEWS",
+    "VOTES", "ContractError", "Table", "read_table", "write_table",
 ]  # fmt: skip
 
 DENSITIES = ("A", "B", "C", "D")
@@ -24,6 +24,9 @@ VIEWS = ("CC", "MLO")
 """The two standard screening views; other views are kept out of level B's pictures with a reason."""
 
 SPLITS = ("train", "validation", "test")
+
+ORIGINS = ("clinical", "deidentified", "synthetic")
+"""What an object says that it is: a patient's as the hospital took it, de-identified before, or of no patient."""
 
 
 def _text(name: str, meaning: str, nullable: bool = False, allowed: tuple[str, ...] = ()) -> Column:
@@ -45,6 +48,7 @@ INVENTORY = Table(
         _text("file_id", "keyed id of the file within its delivery (F-…)"),
         _text("location", "where to open it: inbox:<percent-encoded path below the delivery> or unpacked:<file_id>"),
         _text("container", "file_id of the archive that it came from", nullable=True),
+        _text("member", "its path within that archive, percent-encoded", nullable=True),
         _count("size", "size", "bytes"),
         _text("sha256", "SHA-256 of its bytes; empty where it could not be read"),
         _text(
@@ -83,13 +87,18 @@ OBJECTS = Table(
         _text("series_instance_uid", "new (0020,000E)", nullable=True),
         _text("sop_instance_uid", "new (0008,0018)", nullable=True),
         _text("sop_class_uid", "(0008,0016)", nullable=True),
+        _text("origin", "what the source was before", nullable=True, allowed=ORIGINS),
         _text("modality", "(0008,0060)", nullable=True),
         _text("manufacturer", "(0008,0070)", nullable=True),
         _text("model", "(0008,1090)", nullable=True),
         _count("text_boxes", "burned-in text boxes blanked", nullable=True),
         _text("text_box_list", "JSON list of the boxes [frame, top, left, bottom, right] in pixels", nullable=True),
+        _count("review_boxes", "places in the pixels that a person should look at: they may be text", nullable=True),
         _text("actions", "JSON object: action code (X, Z, D, U, C, …) to the count of elements", nullable=True),
         _text("actions_by_tag", "JSON object: tag (ggggeeee) to action code and count", nullable=True),
+        _text("profile_sha256", "digest of the profile's settings that it was de-identified under", nullable=True),
+        _text("edition", "edition of PS3.15 that the profile follows", nullable=True),
+        _text("key_fingerprint", "fingerprint of the pseudonym key", nullable=True),
     ),
     ("file_id",),
 )

@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import tarfile
+import urllib.parse
 import zipfile
 from pathlib import Path
 
@@ -54,8 +55,11 @@ def test_zip_members_are_opened_below_keyed_ids(delivery, images, take, tmp_path
     for member in members:
         path = Zones.at(tmp_path).source_path(member["location"], delivery, taken.out)
         assert path.read_bytes() in [i.read_bytes() for i in images] or member["kind"] != "dicom"
+    names = {urllib.parse.unquote(member["member"]) for member in members}
+    assert names >= {"../../../evil.dcm", "etc/DOE^JANE.dcm", "sub/same.dcm", "none"}
     inputs = {r.output: r.inputs for r in taken.summary.ledger}
     container = taken.row("inbox:night.bin")
+    assert container["member"] is None
     assert all(inputs[m["file_id"]] == ((container["file_id"], container["sha256"]),) for m in members)
 
 

@@ -110,26 +110,49 @@ def test_boxes_are_recorded_and_detector_errors_refuse(
 ) -> None:
     from pipelines.deidentify import burned_in
 
-    def pretend(dataset: Any, settings: Any) -> list[burned_in.TextBox]:
+    def pretend(dataset: Any, settings: Any) -> burned_in.Cleaned:
         if dataset.SeriesDescription == "broken":
             raise burned_in.DetectorError("pixels_unreadable")
-        return [burned_in.TextBox(1, 2, 3, 4, 5)]
+        return burned_in.Cleaned((burned_in.TextBox(1, 2, 3, 4, 5),), review=2)
 
     monkeypatch.setattr(burned_in, "clean_pixels", pretend)
     good = save(mammogram(), tmp_path / "in" / "a.dcm")
     bad = save(mammogram(SOPInstanceUID="1.2.3", SeriesDescription="broken"), tmp_path / "in" / "b.dcm")
     summary, rows, _ = run([good, bad], profile=profile)
+    assert rows[0]["review_boxes"] == 2
     assert (rows[0]["text_boxes"], json.loads(rows[0]["text_box_list"])) == (1, [[1, 2, 3, 4, 5]])
     assert (rows[1]["status"], rows[1]["reason"]) == ("refused", "pixels_unreadable")
     assert summary.text_boxes == 1
 
 
 def test_unexpected_exceptions_are_refusals(run: Any, tmp_path: Path, profile: Any, monkeypatch: Any) -> None:
-    import pipelines.deidentify.delivery as delivery_module
+    import pipelines.deidentify.tasks as tasks
 
     def broken(*_: Any, **__: Any) -> None:
         raise LookupError("KOWALEWSKA")
 
-    monkeypatch.setattr(delivery_module, "deidentify_object", broken)
+    monkeypatch.setattr(tasks, "deidentify_object", broken)
     _, rows, _ = run([save(mammogram(), tmp_path / "in" / "a.dcm")])
     assert (rows[0]["status"], rows[0]["reason"]) == ("refused", "error_LookupError")
+
+
+def test_an_identifier_in_the_table_refuses_its_file_alone(tmp_path: Path, key: Any, headers_only: Any) -> None:
+    odd = save(mammogram(ManufacturerModelName="Dimensions 70401"), tmp_path / "a.dcm")
+    good = save(mammogram(SOPInstanceUID="1.2.276.0.99.3.2"), tmp_path / "b.dcm")
+    refused = save(mammogram(SOPInstanceUID="1.2.276.0.99.3.3"), tmp_path / "c.dcm")
+    paths = [odd, good, refused]
+    out = tmp_path / "out"
+    out.mkdir()
+    entries = [entry(path, number, patient_id="70401") for number, path in enumerate(paths)]
+    summary = deidentify_delivery(
+        INVENTORY.build(entries),
+        source={f"inbox:{path.name}": path for path in paths}.__getitem__,
+        key=key,
+        profile=headers_only,
+        folder=out,
+        workers=Workers(),
+        refuse={"F-0002": "study_of_two_patients"},
+    )
+    rows = read_table(out / "objects.parquet", OBJECTS).to_pylist()
+    assert [row["reason"] for row in rows] == ["identifier_in_table", None, "study_of_two_patients"]
+    assert summary.written == len(list(out.rglob("*.dcm"))) == 1

@@ -1,7 +1,10 @@
+import re
 import time
+from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
@@ -106,7 +109,8 @@ def test_patterns_keep_their_cue(text: str, cleaned: str) -> None:
         "Graves disease, Parkinson disease, Paget's disease.", "Hologic Selenia Dimensions, R MLO and L CC views.",
         "BI-RADS category 3 may be considered.", "Two masses, 3/5 slices, 12 x 14 mm.",
         "The breasts are heterogeneously dense.",
-        "Stable since prior exam; routine follow-up in 1 year.", "No suspicious calcifications. Impression: negative.",
+        "Stable since prior exam; routine follow-up in 1 year.",
+        "No suspicious calcifications. Impression: negative.",
     ],
 )  # fmt: skip
 def test_clinical_words_stay(text: str) -> None:
@@ -162,3 +166,164 @@ def test_fast_enough_for_headers() -> None:
     for text in texts:
         clean_text(text, DENY)
     assert len(texts) / (time.process_time() - start) > 500
+
+
+NOTATIONS = (
+    "%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%d.%m.%Y", "%d.%m.%y", "%B %d, %Y", "%b %d, %Y", "%d %B %Y", "%d-%b-%Y",
+    "%d%b%Y", "%A, %B %d, %Y",
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dates(date(1951, 1, 1), date(2049, 12, 31)), st.sampled_from(NOTATIONS), st.integers(1, 3650))
+def test_dates_move_in_their_notation(day: date, notation: str, days: int) -> None:
+    assume(day.month != 5 or "%b" not in notation.lower())  # May is written alike in full and in short
+    new = (day - timedelta(days)).strftime(notation)
+    cleaned, count = clean_text(f"compared with {day.strftime(notation)} today", days=days)
+    assert count == 1
+    unpadded = [re.sub(r"(?<!\d)0(?=\d)", "", text) for text in (cleaned, f"compared with {new} today")]
+    assert unpadded[0] == unpadded[1]  # of 10 January nothing tells whether the 9th has a zero
+
+
+@pytest.mark.parametrize(
+    ("text", "moved"),
+    [
+        ("March 3rd, 2018", "January 2nd, 2018"), ("3rd of March 2018", "2nd of January 2018"),
+        ("Mar '18", "Jan '18"),
+        ("3. März 2018", "2. Januar 2018"), ("3 mars 2018", "2 janvier 2018"),
+        ("3 de marzo de 2018", "2 de enero de 2018"),
+        ("3/25/18", "1/24/18"), ("25/03/2018", "24/01/2018"), ("05/2018", "03/2018"), ("MAR 2018", "JAN 2018"),
+        ("2018-03-05T10:11:12", "2018-01-04T10:11:12"), ("3/25/2018 and 3/4/2018", "1/24/2018 and 1/3/2018"),
+        ("in 2015", "in 2015"), ("DOB March 3, 1950", "DOB <DATE>"), ("born 25.03.1950", "born <DATE>"),
+        ("March 3rd", "<DATE>"),
+        ("3/4/2018", "<DATE>"), ("31.02.2018", "<DATE>"), ("29 Feb 1948", "<DATE>"),
+        ("Monday, March 5, 2018", "Thursday, January 4, 2018"),
+    ],
+)  # fmt: skip
+def test_dates_that_move_and_that_cannot(text: str, moved: str) -> None:
+    assert clean_text(text, DENY, days=60)[0] == moved
+
+
+def test_dates_stay_under_full_dates_but_for_birth_dates() -> None:
+    assert clean_text("on 3/25/2018, born 29.02.1948", DENY, days=0)[0] == "on 3/25/2018, born <DATE>"
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("A 93-year-old woman", "An over 89-year-old woman"), ("93 y/o", "over 89 y/o"), ("aged 91", "aged over 89"),
+        ("ninety-three years old", "over 89 years old"), ("62-year-old", "62-year-old"), ("age 89", "age 89"),
+        ("93 mm", "93 mm"), ("101 years of age", "over 89 years of age"),
+    ],
+)  # fmt: skip
+def test_high_ages_are_capped(text: str, cleaned: str) -> None:
+    assert clean_text(text, oldest=89)[0] == cleaned
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("Dr. Bird called Mrs. Young.", "Dr. <NAME> called Mrs. <NAME>."),
+        ("Seen with Grace Long today.", "Seen with <NAME> today."),
+        ("Radiologist: Marsh, Joy", "Radiologist: <NAME>"), ("seen by dr smythe", "seen by dr <NAME>"),
+        ("Transcribed 1/5/2018 by jsmythe", "Transcribed <DATE> by <NAME>"),
+        ("J. Smythe, MD, agrees", "<NAME>, MD, agrees"),
+        ("Tech: JS. R MLO", "Tech: <NAME>. R MLO"),
+        ("Discussed with Smythe and Hill.", "Discussed with <NAME> and <NAME>."),
+        ("cc: Anne-Marie Smythe-Jones", "cc: <NAME>"), ("Dr. van der Berg", "Dr. <NAME>"),
+        ("SIGNED BY JOHN SMYTHE, MD", "SIGNED BY <NAME>"),
+        ("Seen at Ashbrook Medical Center.", "Seen at <LOCATION>."),
+        ("Klinikum Hochfeld, Lindenweg 7, 10115 Berlin", "<LOCATION>, <LOCATION>, <LOCATION>"),
+        ("12 rue de la Paix", "<LOCATION>"), ("Springfield, IL 62704", "<LOCATION>"),
+    ],
+)  # fmt: skip
+def test_names_and_places_by_what_stands_around_them(text: str, cleaned: str) -> None:
+    assert clean_text(text, unknown_names=True)[0] == cleaned
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hodgkin lymphoma, Hashimoto thyroiditis, morbus Paget", "Montgomery glands; Tyrer-Cuzick lifetime risk 22 %",
+        "T2N1M0, Ki-67 14 %, HER2 negative, Bloom-Richardson grade 2",
+        "Selenia Dimensions VERSION 1.8.3, section 3.2, 3-D",
+        "GEMS_FFDM_TC_1, 4/5 cores, BI-RADS 4B", "The Breast Center called. General Hospital policy.",
+    ],
+)  # fmt: skip
+def test_terms_that_look_like_names(text: str) -> None:
+    assert clean_text(text, unknown_names=True) == (text, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("Gail model, Kaplan-Meier curve, Wolfe pattern, Boyd category 5", None),
+        ("Crohn's flare; history of Hashimoto; known Crohn; Rosai-Dorfman disease", None),
+        ("Hologic Zqarvex and Arimidex, Herceptin, Eliquis", None),
+        ("Seen by Dr. Gail today", "Seen by Dr. <NAME> today"),
+        ("Discussed with Wolfe and Boyd.", "Discussed with <NAME> and <NAME>."),
+        ("Boyd's daughter called", "<NAME> daughter called"), ("Patient Boyd's arm hurts", "Patient <NAME> arm hurts"),
+        ("history of Smythe", "history of <NAME>"), ("Siemens sent Smythe", "Siemens sent <NAME>"),
+    ],
+)  # fmt: skip
+def test_eponyms_and_products_stay_where_a_term_stands(text: str, cleaned: str | None) -> None:
+    assert clean_text(text, unknown_names=True)[0] == (cleaned or text)
+
+
+def test_descriptions_keep_eponyms_by_their_noun() -> None:
+    assert keep_known_words("GAIL MODEL RISK")[0] == "GAIL MODEL RISK"
+    assert keep_known_words("GAIL BREAST LEFT")[0] == "BREAST LEFT"
+    assert keep_known_words("GAIL MODEL", deny_list(names=["Roe^Gail"]))[0] == "MODEL"
+
+
+@pytest.mark.parametrize("text", ["Biopsy MeiLingPark", "PARKMEILING", "ParkMei-Ling"])
+def test_joined_names_of_several_parts_go(text: str) -> None:
+    cleaned = clean_text(text, deny_list(names=["Park^Mei-Ling"]))[0].lower()
+    assert "park" not in cleaned
+    assert "ling" not in cleaned
+
+
+def test_vocabulary_is_as_derived(tmp_path: Path) -> None:
+    from pipelines.deidentify import derive_vocabulary
+
+    derive_vocabulary.main(["--out", str(tmp_path / "vocabulary.txt")])
+    for name in ("vocabulary.txt", "code_meanings.txt"):
+        assert (tmp_path / name).read_bytes() == Path(derive_vocabulary.__file__).with_name(name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "A", "a ", "Smythe ", "Smythe, ", "Dr. ", "Dr", "van der ", "1/", "1 ", "1.", "2018-", "March ", "Aa-",
+        "A.", "A^", "x@", "@x.",
+        "Patient: ", "typed on ", "signed by ", "St. ", "+1 ", "(1", "Hospital ", "of ", "\t", "\n", "é",
+        "Smythe's ", "'", "www.", "MRN ",
+    ],
+)  # fmt: skip
+def test_time_grows_with_length_alone(unit: str) -> None:
+    text = (unit * (100_000 // len(unit)))[:100_000]
+    start = time.process_time()
+    clean_text(text, DENY, unknown_names=True, days=10, oldest=89)
+    assert time.process_time() - start < 10
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=400), st.booleans())
+def test_any_text_can_be_cleaned_and_stays_clean(text: str, unknown: bool) -> None:
+    cleaned, _ = clean_text(text, DENY, unknown_names=unknown, days=5, oldest=89)
+    assert remove_denied(clean_text(text, DENY, unknown_names=unknown)[0], DENY)[1] == 0
+    assert len(cleaned) <= 10 * len(text) + 10
+
+
+def test_a_local_language_model_adds_to_what_is_found(tmp_path: Path) -> None:
+    import spacy
+
+    model = spacy.blank("en")
+    ruler = model.add_pipe("entity_ruler")
+    ruler.add_patterns([{"label": "PERSON", "pattern": "autumn"}, {"label": "DATE", "pattern": "lump"}])
+    model.to_disk(tmp_path / "model")
+    text = "later autumn felt a lump"
+    assert clean_text(text, unknown_names=True) == (text, 0)
+    assert clean_text(text, unknown_names=True, model=str(tmp_path / "model"))[0] == "later <NAME> felt a lump"
+    with pytest.raises(FileNotFoundError):
+        clean_text(text, model="en_core_web_sm")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ def run(tmp_path: Path, key: Any, profile: Any) -> Any:
         "patient_id": "MRN0098231",
     }
 
-    def run(tables: dict[str, bytes]) -> Any:
+    def run(tables: dict[str, bytes], **changes: Any) -> Any:
         paths = {}
         rows = [entry(image, 0, **raw)]
         for number, (name, data) in enumerate(sorted(tables.items()), start=1):
@@ -41,7 +43,7 @@ def run(tmp_path: Path, key: Any, profile: Any) -> Any:
             INVENTORY.build(rows),
             source={**paths, "inbox:im.dcm": image}.__getitem__,
             key=key,
-            profile=profile,
+            profile=replace(profile, **changes),
             folder=folder,
         )
         reports = read_table(folder / "reports.parquet", REPORTS).to_pylist()
@@ -55,12 +57,13 @@ def table(*rows: tuple[str, ...], delimiter: str = ",") -> str:
     return "\n".join(delimiter.join('"' + cell.replace('"', '""') + '"' for cell in row) for row in rows) + "\n"
 
 
-def test_report_is_cleaned_with_its_studys_headers(run: Any, pseudonyms: Any) -> None:
+def test_report_is_cleaned_with_its_studys_headers(run: Any, pseudonyms: Any, profile: Any) -> None:
     summary, (report,), _ = run(
         {"reports.csv": table(("accession_number", "report_text"), ("ACC77182931", REPORT)).encode()}
     )
+    days = pseudonyms.days(pseudonyms.patient("MRN0098231"), profile.most_days)
     assert report["text"] == (
-        "Patient <NAME>, <ID>, seen <DATE> by Dr. <NAME> at <NAME>.\n"
+        f"Patient <NAME>, <ID>, seen {date(2018, 3, 9) - timedelta(days):%d.%m.%Y} by Dr. <NAME> at <LOCATION>.\n"
         "Heterogeneously dense breasts, BI-RADS 2. R MLO at 5 o'clock."
     )
     assert report["accession"] == pseudonyms.accession("ACC77182931")
@@ -154,3 +157,80 @@ def test_bad_tables_are_rows_too(run: Any) -> None:
     assert [r["reason"] for r in reports] == ["columns_missing"] * 2
     assert [r["reason"] for r in labels] == ["unreadable_table"]
     assert summary.refused == 3
+
+
+def test_row_that_refers_to_two_patients_is_refused(tmp_path: Path, key: Any, profile: Any, pseudonyms: Any) -> None:
+    paths, rows = {}, []
+    for n, patient in enumerate(("MRN0098231", "MRN0777777")):
+        image = save(mammogram(PatientID=patient, StudyInstanceUID=f"1.2.276.0.99.1.{n}"), tmp_path / "in" / f"{n}.dcm")
+        paths[f"inbox:{n}.dcm"] = image
+        raw = {"study_instance_uid": f"1.2.276.0.99.1.{n}", "accession_number": "ACC77182931", "patient_id": patient}
+        rows.append(entry(image, n, **raw))
+    for name, text in (
+        ("reports", table(("accession_number", "report_text"), ("ACC77182931", "Dense breasts."))),
+        ("labels", table(("study_instance_uid", "density"), ("1.2.276.0.99.1.1", "C"))),
+    ):
+        paths[f"inbox:{name}.csv"] = tmp_path / "in" / f"{name}.csv"
+        paths[f"inbox:{name}.csv"].write_text(text)
+        rows.append(entry(paths[f"inbox:{name}.csv"], len(rows), name))
+    (tmp_path / "out").mkdir()
+    summary = deidentify_texts(
+        INVENTORY.build(rows),
+        source=paths.__getitem__,
+        key=key,
+        profile=profile,
+        folder=tmp_path / "out",
+        patients={"F-0001": "P-better"},
+    )
+    assert summary.reasons == {"refers_to_two_patients": 1}
+    [label] = read_table(tmp_path / "out" / "labels.parquet", DELIVERED_LABELS).to_pylist()
+    assert (label["status"], label["patient"]) == ("written", "P-better")
+
+
+def test_a_report_of_nobody_known_keeps_no_dates(run: Any) -> None:
+    rows = (("accession_number", "report_text"), ("NEW9", "Prior of March 3, 2018 and 2019-04-05; aged 91."))
+    _, (report,), _ = run({"reports.csv": table(*rows).encode()})
+    assert report["text"] == "Prior of <DATE> and <DATE>; aged over 89."
+
+
+def test_the_profile_decides_of_reports(run: Any, profile: Any) -> None:
+    rows = (("accession_number", "report_text"), ("ACC77182931", "Dense breasts, Brumblefoot agrees."))
+    policies = {**profile.policies, "reports": "vocabulary"}
+    _, (report,), _ = run({"reports.csv": table(*rows).encode()}, policies=policies)
+    assert report["text"] == "Dense breasts agrees"
+
+
+def test_reports_are_removed_where_the_profile_says_so(run: Any, profile: Any) -> None:
+    rows = (("accession_number", "report_text"), ("ACC77182931", "Dense breasts."))
+    summary, (report,), _ = run(
+        {"reports.csv": table(*rows).encode()}, policies={**profile.policies, "reports": "remove"}
+    )
+    assert (report["status"], report["reason"], report["text"]) == ("refused", "reports_not_kept", None)
+    assert summary.reports == 0
+
+
+def test_a_moved_date_that_equals_the_birth_date_is_no_identifier(run: Any, pseudonyms: Any, profile: Any) -> None:
+    days = pseudonyms.days(pseudonyms.patient("MRN0098231"), profile.most_days)
+    prior = f"{date(1948, 2, 29) + timedelta(days):%Y-%m-%d}"
+    rows = (("accession_number", "report_text"), ("ACC77182931", f"Compared with {prior}."))
+    _, (report,), _ = run({"reports.csv": table(*rows).encode()})
+    assert (report["status"], report["text"]) == ("written", "Compared with 1948-02-29.")
+
+
+@pytest.mark.parametrize("birth", ["02/29/1948", "29.02.1948", "1948-02-29", "19480229", "February 29, 1948"])
+def test_the_rows_own_birth_date_goes_in_any_notation(run: Any, birth: str) -> None:
+    rows = (("accession_number", "report_text", "dob"), ("NEW1", "29 Feb 1948, 2/29/48 and 19480229.", birth))
+    _, (report,), _ = run({"reports.csv": table(*rows).encode()})
+    assert report["text"] == "<DATE>, <DATE> and <DATE>."
+
+
+def test_columns_named_twice_and_rows_that_are_too_long(tmp_path: Path) -> None:
+    path = tmp_path / "reports.csv"
+    path.write_bytes(b"\n\xef\xbb\xbfa,Report Text,A\n1,x\0y,2\n1,M\xfcller,2,3\n1,\x93M\xfcller\x94,2,\n")
+    first, second, third = read_rows(path)
+    assert second == {}
+    assert first["report_text"] == "xy"
+    assert third["report_text"] == "\u201cM\u00fcller\u201d"
+    assert list(first.values()) == ["1", "xy", "2"]
+    path.write_bytes(b"id,id,id\r1,2,3\r")
+    assert read_rows(path) == [{"id": "1", "id_2": "2", "id_3": "3"}]

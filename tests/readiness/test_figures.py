@@ -3,6 +3,8 @@
 import pytest
 
 from pipelines.readiness.criteria import LEVELS, RUNGS, evaluate, load_criteria
+from pipelines.readiness.figures import objects_figures
+from pipelines.storage.tables import INVENTORY, OBJECTS
 
 
 def certificate(world, folder):
@@ -109,6 +111,8 @@ BREAKS = {
     "no_identifier_in_object_table": set_in("objects", 0, path="PAT567810/x.dcm"),
     "no_identifier_left": lambda world: world.survivors.update({"D-2": 1}),
     "uids_mapped_consistently": set_in("objects", 1, sop_instance_uid="2.25.10"),
+    "no_study_of_two_patients": set_in("objects", 1, patient="P-7"),
+    "pseudonyms_in_crosswalk": lambda world: world.unknown.update({"D-2": 1}),
     "every_text_row_accounted": set_in("reports", 0, status="refused"),
     "no_identifier_in_texts": set_in("reports", 0, text="Accession ACC123410. ACR b."),
     "every_image_accounted": set_in("images", 0, status="excluded"),
@@ -207,3 +211,17 @@ def test_the_kept_alone_are_screened(world, tmp_path):
     figures = world.set_figures(tmp_path)
     assert (figures["synthetic_copies"], figures["synthetic_outside"], figures["synthetic_missing"]) == (0, 0, 4)
     assert figures["synthetic_density_correlation"] is None
+
+
+def test_retained_uids_are_no_identifiers_but_a_patient_id_is(world):
+    inventory, objects = INVENTORY.build(world.inventory["D-1"]), world.objects["D-1"]
+    for row, source in zip(objects, world.inventory["D-1"], strict=False):
+        row["study_instance_uid"] = source["study_instance_uid"]
+
+    def found(**given):
+        return objects_figures(inventory, OBJECTS.build(objects), **given)["c_identifiers_in_table"]
+
+    assert found() > 0
+    assert found(uids_retained=True) == 0
+    objects[0]["path"] = f"{world.inventory['D-1'][0]['patient_id']}/x.dcm"
+    assert found(uids_retained=True) == 1

@@ -1,0 +1,401 @@
+"""Names of persons in free text, without a language model.
+
+Three things tell a name: a cue before or behind it (a title, a role, a degree, "signed by"), a list of names, and that
+a capitalized word is strange to the vocabulary. A strange word before a noun that goes with eponyms (Hodgkin lymphoma,
+Cooper's ligaments) is a term; one of a list of names that are also words (Grace Long) needs a neighbor that is a name.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import islice, pairwise
+from pathlib import Path
+
+from pipelines.deidentify.vocabulary import eponyms, is_known, names, word_names
+
+_LISTS = {
+    name: frozenset(listed.split())
+    for name, listed in tomllib.loads(Path(__file__).with_name("text_names.toml").read_text(encoding="utf-8")).items()
+}
+_PARTICLES, _CUES, _FUNCTION = _LISTS["particles"], _LISTS["cues"], _LISTS["never_first"]
+_EPONYM_NOUNS, _EPONYM_STEPS, _EPONYM_AHEAD = (_LISTS[f"eponym_{kind}"] for kind in ("nouns", "steps", "ahead"))
+_EPONYM_STATES, _EPONYM_OF, _MAKERS = (_LISTS[kind] for kind in ("eponym_states", "eponym_of", "makers"))
+
+_UPPER = r"[^\W\d_a-zß-öø-ÿ]"
+_LETTER = r"[^\W\d_]"
+_TOKEN = re.compile(rf"{_LETTER}(?:{_LETTER}|[\u0300-\u036f])*(?:['’]{_LETTER}+)*\.?")
+_PARTICLE_AHEAD = re.compile(
+    r"(?<![^\W_])(?i:(?:van|von|vom|de|del|della|di|da|dos|das|du|la|le|los|der|den|ter|ten|zu|zum)[ \t]){1,3}$"
+    r"|(?<![^\W_])[dlmo]['’]$",
+    re.IGNORECASE,
+)
+_INITIALS_AHEAD = re.compile(rf"(?<![^\W_])(?:{_UPPER}\.[ \t]?){{1,3}}$")
+_HYPHEN_AHEAD = re.compile(rf"(?<![^\W_])(?:{_LETTER}[\w]*-){{1,2}}$")
+_HYPHEN_BEHIND = re.compile(rf"(?:-(?:{_LETTER}['’])?{_LETTER}{{2,}})+")
+_INITIALS_BEHIND = re.compile(rf"(?:,?[ \t]{_UPPER}\.?(?![^\W_'’]))+")
+_TITLE = re.compile(
+    r"(?<![^\W_])(?:(?P<sure>Drs?\.|DR\.|dr\.|Dr|Dra\.?|Mr\.?|Mrs\.?|MRS?\.?|mrs\.?|mr\.?|Ms\.?|Miss|MISS|Prof\.?"
+    r"|PROF\.?|Professor|Doctor|DOCTOR"
+    r"|Frau|FRAU|Herrn?|HERR|Mme\.?|MME|Madame|Mlle|Monsieur|Sra\.?|Sr\.|Señora?|Doña|Sister|Nurse|Schwester"
+    r"|Sig\.(?:ra)?|Rev\.)"
+    r"|(?P<maybe>DR|dr|MS\.?|ms\.?|frau|mme|sra|miss|doctor|nurse|M\.))"
+    r"(?![^\W_])(?:[ \t]*(?:med\.|Dr\.|rer\.|nat\.|Prof\.|PhD|habil\.))*[ \t]*(?=[^\W\d_])"
+)
+_ROLE = re.compile(
+    r"(?<![^\W_])(?i:(?:patient(?:['’]s)?(?: name)?|name|pt(?:\.| name)?|physician|radiologist|provider"
+    r"|technologist|tech(?:nician)?"
+    r"|radiographer|mammographer|operator|author|observer|attn|attending|resident|fellow|cc|copies to|copy to|dear"
+    r"|sincerely"
+    r"|(?:kind )?regards|surgeon|oncologist|gynecologist|clinician|doctor|nurse|md|signature|signed|signé|firmado"
+    r"|transcriptionist"
+    r"|referr(?:ed|ing|al)(?: physician)?|referring|reader|reviewer|next of kin|contact|daughter|mother|sister"
+    r"|husband|wife|son|brother"
+    r"|father|aunt|cousin|friend|neighbor|neighbour|niece|partner|spouse|re|attention|zuweiser|hausarzt|patientin"
+    r"|médecin traitant"
+    r"|paciente|marker|under the name|filed under|(?P<of>of)))"
+    r"(?P<sep>(?i: (?:is|was|named|by))?[:=,/][ \t]*|[ \t]*\n[ \t]*|[ \t]+)(?=[^\W\d_])"
+)
+_BY = re.compile(
+    r"(?<![^\W_])(?i:dictated|transcribed|signed|interpreted|reviewed|reported|read|verified|approved|performed"
+    r"|referred|discussed"
+    r"|reviewed|requested|ordered|typed|uploaded|scanned|imported|entered|created|edited|cropped|processed"
+    r"|positioned|operated"
+    r"|assisted|agreed|spoke|spoken|concurred|confirmed|finalized|authored|prepared|overread|consulted|injected"
+    r"|placed|obtained|done)"
+    r"(?i:[ \t]+(?:on|at|again|and|in|electronically|together)\b[^.\n;:]{0,30})?(?i:[ \t]+(?:by|with|to|for|from"
+    r"|through))[ \t:]+(?=[^\W\d_])"
+)
+_DEGREE = re.compile(
+    r"(?:,[ \t]?(?:RT|DO|NP|PA)|,?[ \t](?:M\.?D\.?|D\.O\.|Ph\.?D\.?|R\.?N\.?|RT\(R\)(?:\(M\))?|R\.T\.|FACR|MBBS"
+    r"|FRCR|FFR|PA-C|CRNP|DNP|ARRT|Dipl))(?![^\W_])"
+)
+_LOGIN = re.compile(
+    r"(?i:\b(?:transcribed|typed|uploaded|scanned|imported|entered|created|edited|dictated|verified|signed|logged"
+    r"|user|sent|login)\b"
+    r"[^.\n;]{0,50}?\b(?:by|user|login)[ :]+)(?P<x>[a-z][a-z]{2,20}\d{0,4})(?![^\W_])"
+)
+_TECHNOLOGIST = re.compile(
+    r"(?<![^\W_])(?i:tech(?:nologist)?s?|technician|radiographer|mammographer|initials?|operator"
+    r"|rt)\.?[:= ]{1,2}(?P<x>[A-Z]{2,3}|[A-Z]\.[ ]?[A-Z]\.)(?![^\W_])"
+)
+_CARET = re.compile(rf"(?<![^\W_^])(?P<x>{_LETTER}[\w'’. -]{{0,40}}\^[\w'’. -]{{1,40}}(?:\^[\w'’.-]{{0,20}}){{0,3}})")
+_LISTED = re.compile(rf"(?<![^\W_])(?P<x>{_LETTER}+, {_LETTER}+)(?![^\W_'’])")
+
+_AND = re.compile(r",?[ \t](?:and|und|et|y|&)[ \t](?:(?:Drs?|Prof|Mrs?|Ms)\.?[ \t])?")
+_GAP = re.compile(r"(?:,?[ \t]+|-|\^)")
+_NEXT_CAPITAL = re.compile(rf"[ \t]*(?:[a-z]{{1,5}}[ \t]+){{0,2}}({_LETTER})")
+_NEXT_LETTER = re.compile(r"[ \t]+([^\W\d_])")
+_VIEW = re.compile(r"[ \t](?:MLO|CC|ML)")
+_CAMEL = re.compile(r"[^\W\d_a-z][a-z]{2,}")
+
+_ANDS = frozenset(("and", "or", "und", "et", "y"))
+_TERM = re.compile(
+    r"(?:itis|osis|ectomy|ectomies|ography|ographic|ogram|ograms|oscopy|oplasty|plasty|emia|pathy|pathies|cele"
+    r"|celes|omas?|omata|ology"
+    r"|algia|uria|penia|plasia|trophy|sclerosis|otomy|ostomy|icity|azole|statin|mycin|cillin|mab|tinib|platin|taxel"
+    r"|rubicin|caine|prost"
+    r"|gewebe|verkalkung|verkalkungen|verdichtung|verdichtungen|störung|störungen|befund|befunde|grafie|graphie"
+    r"|parenchym|drüse|kalk"
+    r"|karzinom|untersuchung|aufnahme|aufnahmen|veränderung|veränderungen|schwellung|tumor|quadrant|raphie|logie"
+    r"|lésion|cation|ción"
+    r"|ciones|dad|mente|ique|iques|genous|genic|lateral|medial|grade|scopic|static|tropic|lytic|lucent|dense)"
+)
+_SENTENCE_WORD = re.compile(
+    r"(?:ed|ing|ly|tion|tions|sion|ment|ments|ness|ity|ive|able|ible|ous|less|ful|ical|ance|ence|ings|ers|ism|ship"
+    r"|ate|ize|ise|ary|ory)$"
+)
+_SENTENCE_START = re.compile(r"(?:^|[.!?:;\n][\"')\]]*|[-•*>)])[ \t\n]*$")
+
+
+@lru_cache(maxsize=1 << 16)
+def is_strange(word: str) -> bool:
+    """Whether a word, or a part of it, is neither vocabulary nor formed as a clinical term is."""
+    humps = _CAMEL.findall(word)
+    if len(humps) > 1 and "".join(humps) == word and all(map(is_known, humps)):
+        return False
+    return any(not is_known(part) and not _is_term(part.lower()) for part in re.findall(rf"{_LETTER}+", _bare(word)))
+
+
+def _is_term(small: str) -> bool:
+    match = _TERM.search(small)
+    return (
+        match is not None
+        and match.end() == len(small)
+        and len(small) - match.start() < len(small) - 1
+        and len(small) >= 7
+    )
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_given(word: str) -> bool:
+    small = _bare(word).lower()
+    return small in word_names()[0] or (small in names() and not is_known(small))
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_name(word: str) -> bool:
+    """Whether a list of names has a word, be it also an English word."""
+    small = _bare(word).lower()
+    return small in names() or small in word_names()[0] or small in word_names()[1]
+
+
+def _bare(word: str) -> str:
+    bare = word.rstrip(".")
+    return re.sub(r"['’]s$", "", bare)
+
+
+def names_in(text: str, *, unknown: bool) -> list[tuple[int, int]]:
+    """Start and end of the names of persons in a text; they may overlap. ``unknown``: strange words count as names."""
+    tokens = list(_TOKEN.finditer(text))
+    found = [*_cued(text), *_paired(text, tokens)]
+    if unknown:
+        found += _unknown(text, tokens)
+    return [widened(text, start, end) for start, end in found]
+
+
+@lru_cache(maxsize=1 << 16)
+def says_nothing(word: str) -> bool:
+    """Whether a word is known, and neither a name nor a cue of one: a text of such words names nobody."""
+    return is_known(word) and not _is_name(word) and word.lower() not in _CUES
+
+
+def _cued(text: str) -> Iterator[tuple[int, int]]:
+    for match in _TITLE.finditer(text):
+        yield from _name_at(text, match.end(), sure=match["sure"] is not None, lower=True)
+    for match in _ROLE.finditer(text):
+        colon = bool(match["sep"].strip(" \t"))
+        ahead = list(_TOKEN.finditer(text, max(0, match.start() - 20), match.end())) if match["of"] else []
+        behind = list(islice(_TOKEN.finditer(text, match.end()), 6))
+        if not colon and behind and _is_eponym(text, ahead + behind, len(ahead)):
+            continue
+        yield from _name_at(text, match.end(), sure=False, lower=False, listed=colon)
+    for match in _BY.finditer(text):
+        yield from _several_at(text, match.end())
+    for match in _DEGREE.finditer(text):
+        yield from _name_before(text, match.start())
+    for match in _LOGIN.finditer(text) if "by" in text or "user" in text or "login" in text else ():
+        if is_strange(match["x"]):
+            yield match.span("x")
+    for pattern in (_TECHNOLOGIST, _CARET) if "^" in text else (_TECHNOLOGIST,):
+        yield from (match.span("x") for match in pattern.finditer(text))
+
+
+def _several_at(text: str, start: int) -> Iterator[tuple[int, int]]:
+    """The names that begin at a place, one after another."""
+    for _ in range(4):
+        found = list(_name_at(text, start, sure=False, lower=False))
+        yield from found
+        more = _AND.match(text, found[0][1]) if found else None
+        if more is None:
+            return
+        start = more.end()
+
+
+def _name_at(text: str, start: int, *, sure: bool, lower: bool, listed: bool = True) -> Iterator[tuple[int, int]]:
+    """The name that begins at a place behind a cue, if one does. ``sure``: the first word is a name whatever it is."""
+    end, position = -1, start
+    for number in range(6):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            break
+        word = match.group()
+        bare = word.rstrip(".")
+        initial = len(bare) == 1 and bare.isupper()
+        capital = bare[0].isupper()
+        if bare.lower() in _PARTICLES and number < 4 and _is_capital_behind(text, match.end()):
+            position = _behind(text, match.end())
+            continue
+        if initial and number < 4:
+            accepted = end > 0 or word.endswith(".") or sure
+        elif end < 0:
+            strange = is_strange(word) or (listed and _is_name(word))
+            accepted = (capital and (sure or strange)) or (
+                lower and len(bare) >= 3 and strange and not is_function(bare)
+            )
+        else:
+            accepted = capital and (is_strange(word) or _is_name(word))
+        if not accepted or (sure and end < 0 and is_function(bare)):
+            break
+        end = match.start() + len(bare) if not initial else match.end()
+        behind = _behind(text, match.start() + len(bare) if not initial else match.end())
+        if behind < 0 or (word.endswith(".") and not initial):
+            break
+        position = behind
+    if end > start:
+        yield start, end
+
+
+def _behind(text: str, end: int) -> int:
+    """Where the next word of a name may begin: behind blanks, a hyphen, or one comma; -1 where none may."""
+    match = _GAP.match(text, end)
+    return (
+        match.end() if match else end if end < len(text) and text[end - 1 : end] == "." and text[end].isalpha() else -1
+    )
+
+
+def _is_capital_behind(text: str, end: int) -> bool:
+    behind = _NEXT_CAPITAL.match(text, end)
+    return behind is not None and behind[1].isupper()
+
+
+def _name_before(text: str, end: int) -> Iterator[tuple[int, int]]:
+    """The name that ends before a degree: its last word, and what names stand before that."""
+    tokens = list(_TOKEN.finditer(text, max(0, end - 60), end))
+    start = -1
+    for token in reversed(tokens):
+        bare = token.group().rstrip(".")
+        gap = text[token.end() : start if start >= 0 else end]
+        if gap.strip(" \t,.-") or not bare[0].isupper():
+            break
+        if start >= 0 and len(bare) > 1 and not (is_strange(bare) or _is_name(bare)):
+            break
+        start = token.start()
+    if start >= 0:
+        yield start, end
+
+
+def _paired(text: str, tokens: list[re.Match[str]]) -> Iterator[tuple[int, int]]:
+    """Neighbors that are names by the lists: a given name before another name, a family name, comma, given name."""
+    for index, (first, second) in enumerate(pairwise(tokens), start=1):
+        gap = text[first.end() : second.start()]
+        if gap not in (" ", "-", ", "):
+            continue
+        one, other = first.group(), second.group().rstrip(".")
+        if not (one[0].isupper() and other[0].isupper()) or one.endswith(".") or len(one) < 3 or len(other) < 3:
+            continue
+        if gap == ", ":
+            together = _is_name(one) and _is_given(other)
+        else:
+            together = _is_given(one) and (_is_name(other) or is_strange(other))
+        if together and not _is_eponym(text, tokens, index):
+            yield first.start(), second.start() + len(other)
+
+
+def _unknown(text: str, tokens: list[re.Match[str]]) -> Iterator[tuple[int, int]]:
+    """Capitalized words that are strange to the vocabulary and stand where no term stands."""
+    for index, match in enumerate(tokens):
+        word = match.group().rstrip(".")
+        if len(word) < 2 or not word[0].isupper() or not is_strange(word):
+            continue
+        start, end = match.start(), match.start() + len(word)
+        if _is_code(text, word, start, end) or _is_eponym(text, tokens, index) or _is_product(text, tokens, index):
+            continue
+        if not _is_name(word) and _is_plain_start(text, word, start, end):
+            continue
+        yield start, end
+        for beside in tokens[max(index - 1, 0) : index] + tokens[index + 1 : index + 2]:
+            other = beside.group().rstrip(".")
+            gap = text[beside.end() : start] if beside.end() <= start else text[end : beside.start()]
+            if gap == " " and len(other) > 2 and other[0].isupper() and _is_name(other):
+                yield beside.start(), beside.start() + len(other)
+
+
+def _is_code(text: str, word: str, start: int, end: int) -> bool:
+    """Whether a word is part of a code (T2N1M0, GEMS_FFDM) or an abbreviation, and no listed name."""
+    if _is_name(word):
+        return False
+    beside = (text[start - 1 : start] or " ") + (text[end : end + 1] or " ")
+    if any(c.isdecimal() for c in beside):
+        return len(word) < 6
+    if not word.isupper():
+        return len(word) <= 2
+    if len(word) <= 3 or (len(word) <= 5 and "_" in beside):
+        return True
+    line = text[text.rfind("\n", 0, start) + 1 : (text.find("\n", end) + 1 or len(text) + 1) - 1]
+    return len(word) <= 4 and not line.isupper()
+
+
+def _is_eponym(text: str, tokens: list[re.Match[str]], index: int) -> bool:
+    """Whether the words that follow, or the one before, make a term of a strange word."""
+    if index and tokens[index - 1].group().lower() in _EPONYM_AHEAD:
+        return True
+    if not tokens:
+        return False
+    if _is_listed_eponym(text, tokens, index):
+        return True
+    last, previous = tokens[index].end(), ""
+    for token in tokens[index + 1 : index + 5]:
+        gap, word = text[last : token.start()], token.group().rstrip(".").lower()
+        if len(gap) > 8 or any(c in gap for c in "\n,;:()") or tokens[index].group().endswith("."):
+            return False
+        if word in _EPONYM_NOUNS:
+            return True
+        anded = previous in _ANDS and is_strange(word)
+        if not (word in _EPONYM_STEPS or word in _ANDS or anded or gap == "-" or word in ("i", "ii", "iii", "iv")):
+            return False
+        previous = word
+        last = token.end()
+    return False
+
+
+def _is_listed_eponym(text: str, tokens: list[re.Match[str]], index: int) -> bool:
+    """Whether a word of the list of eponyms stands as a term: hyphenated with another, or a known condition."""
+    token = tokens[index]
+    if _bare(token.group()).lower() not in eponyms():
+        return False
+    ahead, behind = tokens[index - 1] if index else None, tokens[index + 1] if index + 1 < len(tokens) else None
+    for beside in (ahead, behind):
+        if beside is not None and _bare(beside.group()).lower() in eponyms():
+            gap = text[beside.end() : token.start()] if beside is ahead else text[token.end() : beside.start()]
+            if gap in ("-", "–", "/"):
+                return True
+    before = ahead.group().lower().rstrip(".") if ahead and text[ahead.end() : token.start()] == " " else ""
+    if behind is not None and text[token.end() : behind.start()] == " " and behind.group()[0].isupper():
+        return False
+    if before == "of" and index > 1:
+        return tokens[index - 2].group().lower() in _EPONYM_OF
+    return before in _EPONYM_STATES
+
+
+def eponym_terms(text: str) -> frozenset[int]:
+    """Where words of the list of eponyms begin that stand as terms in a description (GAIL MODEL)."""
+    tokens = list(_TOKEN.finditer(text))
+    listed = (i for i, token in enumerate(tokens) if _bare(token.group()).lower() in eponyms())
+    return frozenset(tokens[i].start() for i in listed if _is_eponym(text, tokens, i))
+
+
+def _is_product(text: str, tokens: list[re.Match[str]], index: int) -> bool:
+    """Whether a strange word that no list of names has stands right behind a maker's name: it is a product's."""
+    if not index or text[tokens[index - 1].end() : tokens[index].start()] != " " or _is_name(tokens[index].group()):
+        return False
+    return tokens[index - 1].group().lower() in _MAKERS
+
+
+def _is_plain_start(text: str, word: str, start: int, end: int) -> bool:
+    """Whether a word is capitalized for beginning a sentence, by its form and the small letter behind it."""
+    if not word[1:].islower() or not _SENTENCE_WORD.search(word):
+        return False
+    behind = _NEXT_LETTER.match(text, end)
+    return bool(behind and behind[1].islower() and _SENTENCE_START.search(text[max(0, start - 12) : start]))
+
+
+def widened(text: str, start: int, end: int) -> tuple[int, int]:
+    """A name with the initials, particles and hyphenated parts that belong to it."""
+    behind = _HYPHEN_BEHIND.match(text, end)
+    if behind and _may_join(behind.group()):
+        end = behind.end()
+    for pattern in (_HYPHEN_AHEAD, _PARTICLE_AHEAD, _PARTICLE_AHEAD, _INITIALS_AHEAD):
+        ahead = pattern.search(text[max(0, start - 24) : start])
+        if ahead and (pattern is not _HYPHEN_AHEAD or _may_join(ahead.group())):
+            start -= len(ahead.group())
+    behind = _INITIALS_BEHIND.match(text, end)
+    if behind and not _VIEW.match(text, behind.end()) and not _is_side(behind.group()):
+        end = behind.end()
+    return start, end
+
+
+def _may_join(hyphenated: str) -> bool:
+    """Whether what a hyphen joins to a name is a part of it: begins large, and is no abbreviation such as MLO."""
+    parts = [part for part in hyphenated.split("-") if part]
+    return all(not is_known(part) or (part[0].isupper() and not part.isupper()) for part in parts)
+
+
+def _is_side(initials: str) -> bool:
+    """Whether what follows a name is no initial but a side: R, L, or a lone word of one letter."""
+    return initials.strip(" \t,") in ("R", "L", "A", "I", "X")
+
+
+def is_function(word: str) -> bool:
+    """Whether a word is one that no name begins with, even behind a title."""
+    return word.lower() in _FUNCTION
