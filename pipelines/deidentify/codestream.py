@@ -2,12 +2,14 @@
 
 Nothing of this is needed to decode a DICOM frame (PS3.5 Annex A.4), and all of it can hold text that no header shows.
 It is overwritten in place, so that lengths and offsets stay: JPEG and JPEG-LS marker segments (ITU-T T.81 B.2.4, T.87),
-JPEG 2000 comments and JP2 boxes (ITU-T T.800 A.9.2 and I.2). Headers of JFIF, Adobe and SPIFF stay: some decoders read
+JPEG 2000 comments and JP2 boxes (ITU-T T.800 A.9.2 and I.2), what RLE frames (PS3.5 Annex G) hold behind and between
+their segments. Headers of JFIF, Adobe and SPIFF stay: some decoders read
 them. So do the names that encoders give themselves.
 """
 
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator
+from itertools import pairwise
 
 Span = tuple[int, int]
 """First byte, and the byte past the last."""
@@ -22,6 +24,7 @@ _MARKER_IN_SCAN = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
 _JP2_SIGNATURE = b"\0\0\0\x0cjP  "
 _BEGINNINGS = (b"\xff\xd8", b"\xff\x4f\xff\x51", _JP2_SIGNATURE)
 _BOXES_OF_THE_PICTURE = frozenset({b"jP  ", b"ftyp", b"jp2h", b"rreq"})
+_RLE_HEADER = 64
 _SOI, _EOI, _SOS, _COM = 0xD8, 0xD9, 0xDA, 0xFE
 _SOC, _SOT, _SOD, _EOC, _J2K_COM = 0xFF4F, 0xFF90, 0xFF93, 0xFFD9, 0xFF64
 
@@ -58,14 +61,18 @@ def overwritten(frame: bytes) -> bytes:
 
 
 def hiding_places_of_fragments(
-    read: Callable[[int, int], bytes], fragments: Iterable[tuple[int, int]]
+    read: Callable[[int, int], bytes], fragments: Iterable[tuple[int, int]], *, known: bool = False
 ) -> Iterator[Span]:
     """Hiding places in encapsulated pixel data (PS3.5 section A.4), by position in the file.
 
     ``read(position, size)`` gives bytes; ``fragments`` are the fragments' positions and lengths without the offset
     table's. A frame may take several fragments: those that begin no stream go on with the one before. Raises
-    CodestreamError as ``hiding_places``; one frame is in memory at a time.
+    CodestreamError as ``hiding_places``, and with ``known`` where the first frame is none of these streams; one frame
+    is in memory at a time.
     """
+    fragments = list(fragments)
+    if known and not (fragments and read(fragments[0][0], len(_JP2_SIGNATURE)).startswith(_BEGINNINGS)):
+        raise CodestreamError("no codestream")
     frame: list[tuple[int, int]] = []
     for position, length in fragments:
         if frame and read(position, len(_JP2_SIGNATURE)).startswith(_BEGINNINGS):
@@ -73,6 +80,41 @@ def hiding_places_of_fragments(
             frame = []
         frame.append((position, length))
     yield from _in_fragments(read, frame)
+
+
+def hiding_places_of_rle(
+    read: Callable[[int, int], bytes], fragments: Iterable[tuple[int, int]], plane: int, frames: int
+) -> Iterator[Span]:
+    """Hiding places in RLE frames, one to a fragment (PS3.5 section A.4.2), by position in the file.
+
+    ``plane`` is the number of bytes that a segment decodes to. Raises CodestreamError where a segment is no such.
+    """
+    for number, (position, length) in enumerate(fragments):
+        data = read(position, length)
+        spans = _in_rle(data, plane) if number < frames else ((0, length),)
+        yield from ((position + start, position + end) for start, end in spans if data[start:end].strip(b"\0"))
+
+
+def _in_rle(frame: bytes, plane: int) -> Iterator[Span]:
+    if len(frame) < _RLE_HEADER:
+        raise CodestreamError("cut off")
+    number, *starts = (int.from_bytes(frame[at : at + 4], "little") for at in range(0, _RLE_HEADER, 4))
+    if not 1 <= number < _RLE_HEADER // 4 or starts[0] != _RLE_HEADER:
+        raise CodestreamError("no header of an RLE frame")
+    yield 4 + 4 * number, _RLE_HEADER
+    for start, end in pairwise([*starts[:number], len(frame)]):
+        position, left = start, plane
+        while left > 0:
+            if not start <= position < min(end, len(frame)):
+                raise CodestreamError("a segment shorter than its picture")
+            count = frame[position]
+            if count < 128:
+                position, left = position + count + 2, left - count - 1
+            elif count > 128:
+                position, left = position + 2, left + count - 257
+            else:
+                position += 1
+        yield from _behind(frame, position, end)
 
 
 def _in_fragments(read: Callable[[int, int], bytes], fragments: list[tuple[int, int]]) -> Iterator[Span]:

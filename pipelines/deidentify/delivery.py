@@ -17,10 +17,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipelines.deidentify.deny import name_words
 from pipelines.deidentify.objects import Written
 from pipelines.deidentify.profile import Profile
 from pipelines.deidentify.pseudonyms import Pseudonyms
-from pipelines.deidentify.survey import named_location, survey
+from pipelines.deidentify.survey import Survey, named_location, survey
 from pipelines.deidentify.tasks import Outcome, Task, deidentify_one
 from pipelines.deidentify.texts import TextsSummary, deidentify_texts
 from pipelines.deidentify.vocabulary import is_known
@@ -84,7 +85,7 @@ def deidentify_delivery(
     rows: list[dict[str, Any]] = []
     ledger: dict[str, list[LedgerRow]] = {}
     taken: set[str] = set()
-    known = _known(inventory)
+    known = _known(inventory, surveyed)
     for done, result in enumerate(workers.spread(function, tasks), start=1):
         file_id = result.item.file_id
         outcome = result.value or Outcome(reason=result.failure)
@@ -98,13 +99,16 @@ def deidentify_delivery(
     return _summary(rows, [row for file_id in sorted(ledger) for row in ledger[file_id]])
 
 
-def _known(inventory: pa.Table) -> frozenset[str]:
-    """Patient IDs and accession numbers of a delivery: none of them may stand in a table of written objects."""
+def _known(inventory: pa.Table, surveyed: Survey) -> frozenset[str]:
+    """Patient IDs, accession numbers and names of persons of a delivery, whosever: none of them may stand in a table of
+    written objects."""
     values = {
         (v or "").strip("\0 ").lower()
         for name in ("patient_id", "accession_number")
         for v in inventory[name].to_pylist()
     }
+    for study in surveyed.studies.values():
+        values.update(word.lower() for name in study.names for word in name_words(name))
     return frozenset(value for value in values if len(value) >= _SHORTEST and not is_known(value))
 
 

@@ -1,5 +1,6 @@
 """Elements of a data set: their VR, values and items, as written or as the dictionary has them; setting new ones."""
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +16,8 @@ from pipelines.deidentify.confidentiality import rule_of
 from pipelines.deidentify.raw_values import element_at, has, plain_values, put_text, sequence_at
 
 PIXELS = frozenset({0x7FE00001, 0x7FE00002, 0x7FE00003, 0x7FE00008, 0x7FE00009, 0x7FE00010})
-_STANDARD_ROOT = "1.2.840.10008."
+_STANDARD_UID = re.compile(r"1\.2\.840\.10008(?:\.[1-9][0-9]{0,3}){1,8}")
+_UID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*))+")
 
 
 def items_of(dataset: Dataset, tag: int) -> Sequence | None:
@@ -103,4 +105,9 @@ def text_of(dataset: Dataset, tag: int) -> str:
 
 def is_standard_uid(uid: str) -> bool:
     """Whether a UID is one that the standard defines, and so names no instance."""
-    return uid in UID_dictionary or (uid.startswith(_STANDARD_ROOT) and uid.count(".") <= 10 and len(uid) <= 32)
+    return uid in UID_dictionary or _STANDARD_UID.fullmatch(uid) is not None
+
+
+def is_uid(text: str) -> bool:
+    """Whether a text has the form of a UID (PS3.5 section 9.1)."""
+    return len(text) <= 64 and _UID.fullmatch(text) is not None

@@ -30,6 +30,7 @@ from pipelines.deidentify.dummies import (
 )
 from pipelines.deidentify.elements import (
     PIXELS,
+    is_uid,
     items_of,
     set_value,
     text_of,
@@ -43,6 +44,7 @@ from pipelines.deidentify.kept_values import (
     clean_texts,
     is_numeric,
     keep_binary_numbers,
+    keep_bytes,
     keep_codes,
     move_times,
     new_uid,
@@ -302,7 +304,8 @@ def _kept(dataset: Dataset, tag: int, vr: str, cleaning: Cleaning, path: tuple[s
     if vr == "SQ":
         return _keep_sequence(dataset, tag, cleaning, path)
     if vr == "UI":
-        return "K" if retained else replace_uids(dataset, tag, cleaning, every=False)
+        stays = retained and all(is_uid(uid.strip(" \0")) for uid in values_of(dataset, tag) if uid)
+        return "K" if stays else replace_uids(dataset, tag, cleaning, every=False)
     if vr in values.TEXT:
         kind = "retained" if retained else "other_long" if vr in values.LONG_TEXT else "other_short"
         return clean_texts(dataset, tag, vr, cleaning, kind)
@@ -311,7 +314,7 @@ def _kept(dataset: Dataset, tag: int, vr: str, cleaning: Cleaning, path: tuple[s
     if vr in ("DS", "IS"):
         return "K" if is_numeric(dataset, tag) else ""
     if vr == "CS":
-        return keep_codes(dataset, tag, cleaning)
+        return keep_codes(dataset, tag, cleaning, retained=retained)
     if vr == "AS":
         return cap_ages(dataset, tag, cleaning.profile.oldest)
     if vr == "PN":
@@ -322,7 +325,9 @@ def _kept(dataset: Dataset, tag: int, vr: str, cleaning: Cleaning, path: tuple[s
         return keep_binary_numbers(dataset, tag, vr)
     if vr in ("AE", "UR"):
         return "K" if retained and not any(remove_denied(v, cleaning.deny)[1] for v in values_of(dataset, tag)) else ""
-    return "K" if retained or vr != "UN" else ""
+    if retained:
+        return "K"
+    return keep_bytes(dataset, tag, vr) if vr != "UN" else ""
 
 
 def _keep_sequence(dataset: Dataset, tag: int, cleaning: Cleaning, path: tuple[str, ...]) -> str:

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID_dictionary
 
 from pipelines.deidentify import dates, values
+from pipelines.deidentify.binary_text import holds_text, without_icc_texts
 from pipelines.deidentify.cleaning import Cleaning
 from pipelines.deidentify.descriptions import described_by_codes
 from pipelines.deidentify.dictionary import keyword_for_tag
@@ -22,12 +23,16 @@ _CHARACTER_SET, _CHARACTER_SET_NAME = 0x00080005, re.compile(r"|ISO[ _-](2022[ _
 _TEXT_VALUE = 0x0040A160
 
 
-def keep_codes(dataset: Dataset, tag: int, cleaning: Cleaning) -> str:
-    """Keep code strings that say nothing of anybody; of several, what else there is after the first becomes a dummy."""
+def keep_codes(dataset: Dataset, tag: int, cleaning: Cleaning, *, retained: bool = False) -> str:
+    """Keep code strings that say nothing of anybody; of several, what else there is after the first becomes a dummy.
+
+    ``retained``: an option names the attribute, so that words stay that are not known.
+    """
     old = values_of(dataset, tag)
-    if tag == _CHARACTER_SET and all(_CHARACTER_SET_NAME.fullmatch(value) for value in old):
-        return "K"
-    new = [value if is_harmless_code(value, cleaning.deny) else values.REMOVED for value in old]
+    if tag == _CHARACTER_SET:
+        return "K" if all(_CHARACTER_SET_NAME.fullmatch(value) for value in old) else ""
+    harmless = [is_harmless_code(value, cleaning.deny, any_word=retained) for value in old]
+    new = [value if stays else values.REMOVED for value, stays in zip(old, harmless, strict=True)]
     if new == old:
         return "K"
     if new[0] == values.REMOVED:
@@ -100,7 +105,7 @@ def clean_texts(dataset: Dataset, tag: int, vr: str, cleaning: Cleaning, kind: s
     said = described_by_codes(dataset, tag, cleaning.deny) if policy == "vocabulary" else ""
     if said and len(said) <= values.LENGTHS.get(vr, len(said)):
         new = [said]
-    if any(before.strip() and not after.strip() for before, after in zip(old, new, strict=True)):
+    elif any(before.strip() and not after.strip() for before, after in zip(old, new, strict=True)):
         return ""
     set_several(dataset, tag, vr, new)
     return "C"
@@ -117,16 +122,34 @@ def is_numeric(dataset: Dataset, tag: int) -> bool:
 def keep_binary_numbers(dataset: Dataset, tag: int, vr: str) -> str:
     """Keep binary numbers, unless the last of them is there in part.
 
-    Of bytes or words (``OB or OW``) they are words where the file does not say: an explicit encoding has to.
+    Numbers among which text stands do not stay. Of bytes or words (``OB or OW``) they are words where the file does not
+    say: an explicit encoding has to.
     """
     raw = dataset.get_item(tag)
     if not isinstance(raw, RawDataElement):
         return "K"
-    if len(raw.value or b"") % values.SIZES[vr]:
+    if len(raw.value or b"") % values.SIZES[vr] or holds_text(raw.value or b""):
         return ""
     if raw.VR is None and vr_in_dictionary(tag) == "OB or OW":
         set_value(dataset, tag, vr, raw.value)
     return "K"
+
+
+def keep_bytes(dataset: Dataset, tag: int, vr: str) -> str:
+    """Keep bytes in which no text stands, and profiles of color without theirs."""
+    raw = dataset.get_item(tag)
+    value = raw.value if raw is not None else None
+    if not isinstance(value, bytes) or not value:
+        return "K"
+    if keyword_for_tag(tag) == "ICCProfile":
+        clean = without_icc_texts(value)
+        if clean is None:
+            return ""
+        if clean != value:
+            set_value(dataset, tag, vr, clean)
+            return "C"
+        return "K"
+    return "" if holds_text(value) else "K"
 
 
 def cap_ages(dataset: Dataset, tag: int, oldest: int) -> str:

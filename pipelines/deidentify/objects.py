@@ -13,7 +13,6 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
-from pydicom.uid import UID
 
 from pipelines.deidentify import dates, residual
 from pipelines.deidentify.cleaning import Cleaning
@@ -21,6 +20,7 @@ from pipelines.deidentify.elements import items_of, set_value, text_of
 from pipelines.deidentify.engine import clean
 from pipelines.deidentify.identifiers import HeaderIdentifiers, deny_list_from, identifiers_in, kept_texts
 from pipelines.deidentify.origin import SYNTHETIC, earlier_codes, origin_of, temporal_information
+from pipelines.deidentify.pixel_extent import drop_false_offsets
 from pipelines.deidentify.profile import Profile
 from pipelines.deidentify.pseudonyms import Pseudonyms
 from pipelines.deidentify.raw_elements import tag_of
@@ -98,7 +98,7 @@ def deidentify_object(
         reason = reason_to_refuse(dataset, sop_class_uid, profile.options)
         if reason:
             raise RefusedError(reason)
-        carried = look_at_pixels(source, header, encapsulated=UID(syntax).is_encapsulated)
+        carried = look_at_pixels(source, header, syntax)
         patient, unknown = (patient, False) if patient else _patient(dataset, pseudonyms, file_id)
         origin = origin_of(dataset)
         if study is None or study.cut:
@@ -114,6 +114,7 @@ def deidentify_object(
         boxes = list(pixels.boxes) if pixels else []
         if pixels and pixels.changed:
             syntax = str(dataset.file_meta.TransferSyntaxUID)
+        drop_false_offsets(dataset, carried.fragments if carried else ())
         clean(dataset, cleaning)
         identifiers = identifiers.without_uids(cleaning.retained_uids).without_dates(cleaning.moved_dates)
         _complete(dataset, cleaning, file_id, age)
@@ -304,12 +305,7 @@ def _code(value: str, meaning: str) -> Dataset:
 
 
 def _described(dataset: Dataset, cleaning: Cleaning, boxes: list[Any], review: int | None, origin: str) -> Written:
-    actions: Counter[str] = Counter()
-    by_tag: dict[str, dict[str, int]] = {}
-    for (tag, action), count in sorted(cleaning.actions.items()):
-        actions[action] += count
-        if tag:
-            by_tag.setdefault("private" if tag == 0x00010001 else f"{tag:08X}", {})[action] = count
+    actions, by_tag = _counted(tuple(sorted(cleaning.actions.items())))
 
     def value(tag: int) -> str | None:
         return text_of(dataset, tag).strip() or None
@@ -327,9 +323,21 @@ def _described(dataset: Dataset, cleaning: Cleaning, boxes: list[Any], review: i
         model=value(0x00081090),
         boxes=[_box(box) for box in boxes],
         review_boxes=review,
-        actions=dict(actions),
+        actions=actions,
         actions_by_tag=by_tag,
     )
+
+
+@lru_cache(maxsize=256)
+def _counted(counts: tuple[tuple[tuple[int, str], int], ...]) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+    """Counts of actions, in all and by tag; held, since most objects of a series have the same."""
+    actions: Counter[str] = Counter()
+    by_tag: dict[str, dict[str, int]] = {}
+    for (tag, action), count in counts:
+        actions[action] += count
+        if tag:
+            by_tag.setdefault("private" if tag == 0x00010001 else f"{tag:08X}", {})[action] = count
+    return dict(actions), by_tag
 
 
 def _box(box: Any) -> list[int]:

@@ -1,6 +1,7 @@
 """The text policies of the profile: how much of a header's text stays. How identifying text is found is ``text``'s."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -8,7 +9,7 @@ from pipelines.deidentify import values
 from pipelines.deidentify.deny import DenyList
 from pipelines.deidentify.text import clean_text, keep_known_words, remove_denied
 from pipelines.deidentify.text_dates import dates_in
-from pipelines.deidentify.vocabulary import is_known
+from pipelines.deidentify.vocabulary import code_terms, is_known
 
 POLICIES = ("remove", "vocabulary", "detect", "keep", "names", "identifiers", "code")
 
@@ -37,6 +38,7 @@ def cleaned_by(
         return ""
     if policy == "keep":
         return value
+    value, given = visible(value), value
     if policy == "vocabulary":
         new, _ = keep_known_words(value, deny)
     elif policy == "detect":
@@ -45,10 +47,23 @@ def cleaned_by(
         new, _ = clean_text(value, deny, kinds=("EMAIL", "LOCATION", "NAME"))
     else:
         new, _ = remove_denied(value, deny)
-    if policy == "code" and (new != value or not all(map(is_known, _WORD_OF_A_CODE.findall(value)))):
+    is_code = new == value and value.isascii() and all(map(is_known, _WORD_OF_A_CODE.findall(value)))
+    if policy == "code" and not is_code:
         return ""
     fits = values.is_code_string(new) if vr == "CS" else len(new) <= values.LENGTHS.get(vr, len(new))
-    return new if fits or new == value else ""
+    return new if fits or new == given else ""
+
+
+def visible(value: str) -> str:
+    """A text without what nobody sees: it ends at a NUL, other control characters are blanks, and characters that only
+    say how to lay out (soft hyphens, joiners, marks of direction) go."""
+    if value.isprintable():
+        return value
+    kinds = {c: unicodedata.category(c) for c in set(value) if not c.isprintable()}
+    shown: dict[str, str | int | None] = {
+        c: "" if kind == "Cf" else " " for c, kind in kinds.items() if kind in ("Cc", "Cf") and c not in "\t\n\f\r"
+    }
+    return value.split("\0", 1)[0].translate(str.maketrans(shown))
 
 
 def compact_dates(texts: Iterable[str]) -> set[str]:
@@ -57,11 +72,19 @@ def compact_dates(texts: Iterable[str]) -> set[str]:
 
 
 @lru_cache(maxsize=_HELD)
-def is_harmless_code(value: str, deny: DenyList) -> bool:
-    """Whether a CS value is a code or known words, and names nobody of the object's own header."""
+def is_harmless_code(value: str, deny: DenyList, *, any_word: bool = False) -> bool:
+    """Whether a CS value is made of known words and terms, or a code without words, and names nobody of the header.
+
+    ``any_word``: it may hold words that are not known, too.
+    """
     if _is_known_throughout(value):
         return True
-    return values.is_code_string(value.strip(" \0").upper()) and remove_denied(value, deny)[1] == 0
+    words = _WORD_OF_A_CODE.findall(value)
+    return (
+        values.is_code_string(value.strip(" \0").upper())
+        and (any_word or all(is_known(word) or word.lower() in code_terms() for word in words))
+        and remove_denied(value, deny)[1] == 0
+    )
 
 
 @lru_cache(maxsize=_HELD)

@@ -14,7 +14,8 @@ from typing import Any
 from pipelines.deidentify.deny import DenyList
 from pipelines.deidentify.patterns import AGES, COMPILED, PLACE_NOUNS
 from pipelines.deidentify.text_dates import dates_in
-from pipelines.deidentify.text_names import eponym_terms, is_strange, names_in, says_nothing
+from pipelines.deidentify.text_names import eponym_terms, names_in
+from pipelines.deidentify.text_words import is_strange, says_nothing
 from pipelines.deidentify.vocabulary import code_meanings, is_known
 
 Span = tuple[int, int, str]
@@ -25,9 +26,13 @@ _STRIPPED = " \t\r\n-_,;:/|.()[]{}*#&+=\\'\"<>"
 _PIECE = 4000
 _CUT = re.compile(r"\n|(?<=[.;])[ \t]|[ \t]")
 _LETTERS = re.compile(r"[^\W\d_]{2,}")
+_LETTER_BY_LETTER = re.compile(r"(?:[^\W\d_] ){4}")
 _ADDRESS = re.compile(r"@|://|www\.", re.IGNORECASE)
 _TWO_DIGITS = re.compile(r"\d[^\w\s]{0,2}\w")
 _DIGIT = re.compile(r"\d")
+_YEAR_BEHIND = re.compile(
+    r"(?:,|,? and|,? &|,? und|/|;) ?(?P<x>(?:19|20)\d\d)(?![\w.-]*\d)(?! ?(?:mm|cm|ml|mg|cc|Gy|%))"
+)
 _SAINTS = frozenset(("St", "Saint", "Sankt", "San", "Santa"))
 _ARTICLE = re.compile(r"(?<![^\W_])([Aa]) $")
 _WORD = re.compile(r"<[A-Z]+>|[^\W_]+(?:['’][^\W_]+)*")
@@ -115,7 +120,7 @@ def _pieces(text: str) -> Iterator[tuple[int, str]]:
 
 def _possible(text: str, kinds: Sequence[str]) -> Sequence[str]:
     """The kinds that can be in a text at all: without digits no numbers, among words that say nothing no names."""
-    plain = all(map(says_nothing, _LETTERS.findall(text))) and "^" not in text
+    plain = all(map(says_nothing, _LETTERS.findall(text))) and "^" not in text and not _LETTER_BY_LETTER.search(text)
     digits = _DIGIT.search(text) is not None
     without = {"NAME"} if plain else set()
     without |= set() if _ADDRESS.search(text) else {"EMAIL"}
@@ -200,7 +205,7 @@ def _without_torch() -> Iterator[None]:
 def _finders(unknown_names: bool) -> dict[str, Callable[[str], Iterable[tuple[int, int]]]]:
     """What our recognizers find in a text, by kind: start and end."""
     return {
-        "DATE": lambda text: [(d.start, d.end) for d in dates_in(text)],
+        "DATE": _dates,
         "LOCATION": _locations,
         "NAME": lambda text: names_in(text, unknown=unknown_names),
         **{kind: _matches(kind) for kind in ("EMAIL", "ID", "PHONE")},
@@ -239,6 +244,17 @@ def _matches(kind: str) -> Callable[[str], Iterable[tuple[int, int]]]:
         return [m.span("x") for p in patterns for m in p.finditer(text)] if marks.search(text) else ()
 
     return find
+
+
+def _dates(text: str) -> list[tuple[int, int]]:
+    """Dates, and the years of a list that goes on behind one (3/2018, 2019 and 2020)."""
+    found = [(each.start, each.end) for each in dates_in(text)]
+    years: list[tuple[int, int]] = []
+    for _, end in found:
+        while match := _YEAR_BEHIND.match(text, end):
+            years.append(match.span("x"))
+            end = match.end()
+    return found + years
 
 
 def _locations(text: str) -> Iterator[tuple[int, int]]:

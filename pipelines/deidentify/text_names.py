@@ -6,27 +6,24 @@ Cooper's ligaments) is a term; one of a list of names that are also words (Grace
 """
 
 import re
-import tomllib
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import islice, pairwise
-from pathlib import Path
 
-from pipelines.deidentify.vocabulary import eponyms, is_known, names, word_names
+from pipelines.deidentify.text_words import LISTS, is_given, is_name, is_strange, is_term, without_ending
+from pipelines.deidentify.vocabulary import eponyms, is_known, words
 
-_LISTS = {
-    name: frozenset(listed.split())
-    for name, listed in tomllib.loads(Path(__file__).with_name("text_names.toml").read_text(encoding="utf-8")).items()
-}
-_PARTICLES, _CUES, _FUNCTION = _LISTS["particles"], _LISTS["cues"], _LISTS["never_first"]
-_EPONYM_NOUNS, _EPONYM_STEPS, _EPONYM_AHEAD = (_LISTS[f"eponym_{kind}"] for kind in ("nouns", "steps", "ahead"))
-_EPONYM_STATES, _EPONYM_OF, _MAKERS = (_LISTS[kind] for kind in ("eponym_states", "eponym_of", "makers"))
+_PARTICLES, _FUNCTION = LISTS["particles"], LISTS["never_first"]
+_EPONYM_NOUNS, _EPONYM_STEPS, _EPONYM_AHEAD = (LISTS[f"eponym_{kind}"] for kind in ("nouns", "steps", "ahead"))
+_EPONYM_STATES, _EPONYM_OF, _MAKERS = (LISTS[kind] for kind in ("eponym_states", "eponym_of", "makers"))
+
+_EPONYM_BEHIND = re.compile(rf"(?:['’]s)? (?:{'|'.join(sorted(_EPONYM_NOUNS))})(?![^\W_])")
 
 _UPPER = r"[^\W\d_a-zß-öø-ÿ]"
 _LETTER = r"[^\W\d_]"
 _TOKEN = re.compile(rf"{_LETTER}(?:{_LETTER}|[\u0300-\u036f])*(?:['’]{_LETTER}+)*\.?")
 _PARTICLE_AHEAD = re.compile(
-    r"(?<![^\W_])(?i:(?:van|von|vom|de|del|della|di|da|dos|das|du|la|le|los|der|den|ter|ten|zu|zum)[ \t]){1,3}$"
+    r"(?<![^\W_])(?i:(?:van|von|vom|de|del|della|di|da|dos|das|du|la|le|los|der|den|ter|ten|zu|zum"
+    r"|el|al|bin|ibn|abu|ben)[ \t]){1,3}$"
     r"|(?<![^\W_])[dlmo]['’]$",
     re.IGNORECASE,
 )
@@ -62,9 +59,16 @@ _BY = re.compile(
     r"|reviewed|requested|ordered|typed|uploaded|scanned|imported|entered|created|edited|cropped|processed"
     r"|positioned|operated"
     r"|assisted|agreed|spoke|spoken|concurred|confirmed|finalized|authored|prepared|overread|consulted|injected"
-    r"|placed|obtained|done)"
+    r"|placed|obtained|done|patched|updated|configured|installed|calibrated|serviced|maintained|repaired|tested|checked"
+    r"|witnessed|supervised|written|drafted|released|authorized|authorised|counseled|counselled|seen|examined|palpated"
+    r"|biopsied|consented|notified|informed|contacted|called|booked|scheduled|registered|marked|measured|drawn|corrected)"
     r"(?i:[ \t]+(?:on|at|again|and|in|electronically|together)\b[^.\n;:]{0,30})?(?i:[ \t]+(?:by|with|to|for|from"
     r"|through))[ \t:]+(?=[^\W\d_])"
+)
+_ACTOR = re.compile(
+    rf"(?<![^\W_])(?P<x>{_UPPER}[^\W\d_]{{2,}})(?= (?i:performed|discussed|reviewed|injected|called|notified|positioned"
+    r"|assisted|agreed|concurred|wrote|dictated|stated|states|says|said|complained|complains|felt|consented|declined"
+    r"|returned|phoned|requested|spoke|explained|asked|thinks|noticed|denies|denied|underwent|attended)(?![^\W_]))"
 )
 _DEGREE = re.compile(
     r"(?:,[ \t]?(?:RT|DO|NP|PA)|,?[ \t](?:M\.?D\.?|D\.O\.|Ph\.?D\.?|R\.?N\.?|RT\(R\)(?:\(M\))?|R\.T\.|FACR|MBBS"
@@ -80,69 +84,22 @@ _TECHNOLOGIST = re.compile(
     r"|rt)\.?[:= ]{1,2}(?P<x>[A-Z]{2,3}|[A-Z]\.[ ]?[A-Z]\.)(?![^\W_])"
 )
 _CARET = re.compile(rf"(?<![^\W_^])(?P<x>{_LETTER}[\w'’. -]{{0,40}}\^[\w'’. -]{{1,40}}(?:\^[\w'’.-]{{0,20}}){{0,3}})")
+_LETTER_BY_LETTER = re.compile(rf"(?<![^\W_])(?:{_LETTER} ){{4,}}{_LETTER}(?![^\W_])")
 _LISTED = re.compile(rf"(?<![^\W_])(?P<x>{_LETTER}+, {_LETTER}+)(?![^\W_'’])")
 
 _AND = re.compile(r",?[ \t](?:and|und|et|y|&)[ \t](?:(?:Drs?|Prof|Mrs?|Ms)\.?[ \t])?")
 _GAP = re.compile(r"(?:,?[ \t]+|-|\^)")
+_FAMILY_NAME = re.compile(rf" (?P<x>{_UPPER}[^\W\d_]{{2,}})(?!\w|:)")
 _NEXT_CAPITAL = re.compile(rf"[ \t]*(?:[a-z]{{1,5}}[ \t]+){{0,2}}({_LETTER})")
 _NEXT_LETTER = re.compile(r"[ \t]+([^\W\d_])")
 _VIEW = re.compile(r"[ \t](?:MLO|CC|ML)")
-_CAMEL = re.compile(r"[^\W\d_a-z][a-z]{2,}")
 
 _ANDS = frozenset(("and", "or", "und", "et", "y"))
-_TERM = re.compile(
-    r"(?:itis|osis|ectomy|ectomies|ography|ographic|ogram|ograms|oscopy|oplasty|plasty|emia|pathy|pathies|cele"
-    r"|celes|omas?|omata|ology"
-    r"|algia|uria|penia|plasia|trophy|sclerosis|otomy|ostomy|icity|azole|statin|mycin|cillin|mab|tinib|platin|taxel"
-    r"|rubicin|caine|prost"
-    r"|gewebe|verkalkung|verkalkungen|verdichtung|verdichtungen|störung|störungen|befund|befunde|grafie|graphie"
-    r"|parenchym|drüse|kalk"
-    r"|karzinom|untersuchung|aufnahme|aufnahmen|veränderung|veränderungen|schwellung|tumor|quadrant|raphie|logie"
-    r"|lésion|cation|ción"
-    r"|ciones|dad|mente|ique|iques|genous|genic|lateral|medial|grade|scopic|static|tropic|lytic|lucent|dense)"
-)
 _SENTENCE_WORD = re.compile(
     r"(?:ed|ing|ly|tion|tions|sion|ment|ments|ness|ity|ive|able|ible|ous|less|ful|ical|ance|ence|ings|ers|ism|ship"
     r"|ate|ize|ise|ary|ory)$"
 )
 _SENTENCE_START = re.compile(r"(?:^|[.!?:;\n][\"')\]]*|[-•*>)])[ \t\n]*$")
-
-
-@lru_cache(maxsize=1 << 16)
-def is_strange(word: str) -> bool:
-    """Whether a word, or a part of it, is neither vocabulary nor formed as a clinical term is."""
-    humps = _CAMEL.findall(word)
-    if len(humps) > 1 and "".join(humps) == word and all(map(is_known, humps)):
-        return False
-    return any(not is_known(part) and not _is_term(part.lower()) for part in re.findall(rf"{_LETTER}+", _bare(word)))
-
-
-def _is_term(small: str) -> bool:
-    match = _TERM.search(small)
-    return (
-        match is not None
-        and match.end() == len(small)
-        and len(small) - match.start() < len(small) - 1
-        and len(small) >= 7
-    )
-
-
-@lru_cache(maxsize=1 << 16)
-def _is_given(word: str) -> bool:
-    small = _bare(word).lower()
-    return small in word_names()[0] or (small in names() and not is_known(small))
-
-
-@lru_cache(maxsize=1 << 16)
-def _is_name(word: str) -> bool:
-    """Whether a list of names has a word, be it also an English word."""
-    small = _bare(word).lower()
-    return small in names() or small in word_names()[0] or small in word_names()[1]
-
-
-def _bare(word: str) -> str:
-    bare = word.rstrip(".")
-    return re.sub(r"['’]s$", "", bare)
 
 
 def names_in(text: str, *, unknown: bool) -> list[tuple[int, int]]:
@@ -151,13 +108,23 @@ def names_in(text: str, *, unknown: bool) -> list[tuple[int, int]]:
     found = [*_cued(text), *_paired(text, tokens)]
     if unknown:
         found += _unknown(text, tokens)
-    return [widened(text, start, end) for start, end in found]
+        found += (m.span() for m in _LETTER_BY_LETTER.finditer(text) if is_strange(m.group().replace(" ", "")))
+    return [widened(text, start, _with_family_name(text, start, end)) for start, end in found]
 
 
-@lru_cache(maxsize=1 << 16)
-def says_nothing(word: str) -> bool:
-    """Whether a word is known, and neither a name nor a cue of one: a text of such words names nobody."""
-    return is_known(word) and not _is_name(word) and word.lower() not in _CUES
+def _with_family_name(text: str, start: int, end: int) -> int:
+    """The end of a name with the capitalized word right behind it, where that is a listed name or no word as it stands.
+
+    Words that are known by their stem alone (Lopes), by an eponym (Fitzpatrick) or as a word (Rice) end names, too.
+    """
+    behind = _FAMILY_NAME.match(text, end)
+    if behind is None or text[start:end].isupper() != behind["x"].isupper():
+        return end
+    word = behind["x"]
+    small = without_ending(word).lower()
+    if is_name(word) or small in eponyms() or not (small in words() or is_term(small)):
+        return end if _EPONYM_BEHIND.match(text, behind.end("x")) else behind.end("x")
+    return end
 
 
 def _cued(text: str) -> Iterator[tuple[int, int]]:
@@ -177,6 +144,7 @@ def _cued(text: str) -> Iterator[tuple[int, int]]:
     for match in _LOGIN.finditer(text) if "by" in text or "user" in text or "login" in text else ():
         if is_strange(match["x"]):
             yield match.span("x")
+    yield from (match.span("x") for match in _ACTOR.finditer(text) if is_name(match["x"]))
     for pattern in (_TECHNOLOGIST, _CARET) if "^" in text else (_TECHNOLOGIST,):
         yield from (match.span("x") for match in pattern.finditer(text))
 
@@ -209,12 +177,12 @@ def _name_at(text: str, start: int, *, sure: bool, lower: bool, listed: bool = T
         if initial and number < 4:
             accepted = end > 0 or word.endswith(".") or sure
         elif end < 0:
-            strange = is_strange(word) or (listed and _is_name(word))
+            strange = is_strange(word) or (listed and is_name(word))
             accepted = (capital and (sure or strange)) or (
                 lower and len(bare) >= 3 and strange and not is_function(bare)
             )
         else:
-            accepted = capital and (is_strange(word) or _is_name(word))
+            accepted = capital and (is_strange(word) or is_name(word))
         if not accepted or (sure and end < 0 and is_function(bare)):
             break
         end = match.start() + len(bare) if not initial else match.end()
@@ -248,7 +216,7 @@ def _name_before(text: str, end: int) -> Iterator[tuple[int, int]]:
         gap = text[token.end() : start if start >= 0 else end]
         if gap.strip(" \t,.-") or not bare[0].isupper():
             break
-        if start >= 0 and len(bare) > 1 and not (is_strange(bare) or _is_name(bare)):
+        if start >= 0 and len(bare) > 1 and not (is_strange(bare) or is_name(bare)):
             break
         start = token.start()
     if start >= 0:
@@ -265,9 +233,9 @@ def _paired(text: str, tokens: list[re.Match[str]]) -> Iterator[tuple[int, int]]
         if not (one[0].isupper() and other[0].isupper()) or one.endswith(".") or len(one) < 3 or len(other) < 3:
             continue
         if gap == ", ":
-            together = _is_name(one) and _is_given(other)
+            together = is_name(one) and is_given(other)
         else:
-            together = _is_given(one) and (_is_name(other) or is_strange(other))
+            together = is_given(one) and (is_name(other) or is_strange(other))
         if together and not _is_eponym(text, tokens, index):
             yield first.start(), second.start() + len(other)
 
@@ -276,24 +244,27 @@ def _unknown(text: str, tokens: list[re.Match[str]]) -> Iterator[tuple[int, int]
     """Capitalized words that are strange to the vocabulary and stand where no term stands."""
     for index, match in enumerate(tokens):
         word = match.group().rstrip(".")
+        start, end = match.start(), match.start() + len(word)
+        if word[0].isalpha() and word[0].lower() == word[0].upper() and not is_known(word):
+            yield start, end  # of a script without capitals
+            continue
         if len(word) < 2 or not word[0].isupper() or not is_strange(word):
             continue
-        start, end = match.start(), match.start() + len(word)
         if _is_code(text, word, start, end) or _is_eponym(text, tokens, index) or _is_product(text, tokens, index):
             continue
-        if not _is_name(word) and _is_plain_start(text, word, start, end):
+        if not is_name(word) and _is_plain_start(text, word, start, end):
             continue
         yield start, end
         for beside in tokens[max(index - 1, 0) : index] + tokens[index + 1 : index + 2]:
             other = beside.group().rstrip(".")
             gap = text[beside.end() : start] if beside.end() <= start else text[end : beside.start()]
-            if gap == " " and len(other) > 2 and other[0].isupper() and _is_name(other):
+            if gap == " " and len(other) > 2 and other[0].isupper() and is_name(other):
                 yield beside.start(), beside.start() + len(other)
 
 
 def _is_code(text: str, word: str, start: int, end: int) -> bool:
     """Whether a word is part of a code (T2N1M0, GEMS_FFDM) or an abbreviation, and no listed name."""
-    if _is_name(word):
+    if is_name(word):
         return False
     beside = (text[start - 1 : start] or " ") + (text[end : end + 1] or " ")
     if any(c.isdecimal() for c in beside):
@@ -332,11 +303,11 @@ def _is_eponym(text: str, tokens: list[re.Match[str]], index: int) -> bool:
 def _is_listed_eponym(text: str, tokens: list[re.Match[str]], index: int) -> bool:
     """Whether a word of the list of eponyms stands as a term: hyphenated with another, or a known condition."""
     token = tokens[index]
-    if _bare(token.group()).lower() not in eponyms():
+    if without_ending(token.group()).lower() not in eponyms():
         return False
     ahead, behind = tokens[index - 1] if index else None, tokens[index + 1] if index + 1 < len(tokens) else None
     for beside in (ahead, behind):
-        if beside is not None and _bare(beside.group()).lower() in eponyms():
+        if beside is not None and without_ending(beside.group()).lower() in eponyms():
             gap = text[beside.end() : token.start()] if beside is ahead else text[token.end() : beside.start()]
             if gap in ("-", "–", "/"):
                 return True
@@ -351,13 +322,13 @@ def _is_listed_eponym(text: str, tokens: list[re.Match[str]], index: int) -> boo
 def eponym_terms(text: str) -> frozenset[int]:
     """Where words of the list of eponyms begin that stand as terms in a description (GAIL MODEL)."""
     tokens = list(_TOKEN.finditer(text))
-    listed = (i for i, token in enumerate(tokens) if _bare(token.group()).lower() in eponyms())
+    listed = (i for i, token in enumerate(tokens) if without_ending(token.group()).lower() in eponyms())
     return frozenset(tokens[i].start() for i in listed if _is_eponym(text, tokens, i))
 
 
 def _is_product(text: str, tokens: list[re.Match[str]], index: int) -> bool:
     """Whether a strange word that no list of names has stands right behind a maker's name: it is a product's."""
-    if not index or text[tokens[index - 1].end() : tokens[index].start()] != " " or _is_name(tokens[index].group()):
+    if not index or text[tokens[index - 1].end() : tokens[index].start()] != " " or is_name(tokens[index].group()):
         return False
     return tokens[index - 1].group().lower() in _MAKERS
 

@@ -21,6 +21,13 @@ def code_meanings() -> frozenset[str]:
 
 
 @cache
+def code_terms() -> frozenset[str]:
+    """Words that DICOM's code strings are made of, in small letters, and that are no words elsewhere."""
+    lines = Path(__file__).with_name("code_terms.txt").read_text(encoding="utf-8").splitlines()
+    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
+
+
+@cache
 def names() -> frozenset[str]:
     """Frequent names of persons, in small letters, that are no vocabulary even where a term's stem is spelled alike."""
     lines = Path(__file__).with_name("names.txt").read_text(encoding="utf-8").splitlines()

@@ -1,16 +1,15 @@
 """Writing a Part 10 file (PS3.10 section 7): elements that were not changed are copied as the bytes that they were,
-and pixel data goes from file to file within the kernel, whatever its size.
+and pixel data goes from file to file block by block, whatever its size.
 
 What is copied is looked at before: fragments must follow one another up to their delimiter (PS3.5 section A.4), and
 what stands behind the pixel data must be elements, which are left out.
 """
 
-import errno
 import os
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
 from struct import Struct
@@ -27,9 +26,11 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ImplicitVRLittleEndian,
 )
+from pydicom.valuerep import PersonName
 
-from pipelines.deidentify.codestream import CodestreamError, Span, hiding_places_of_fragments
+from pipelines.deidentify.codestream import Span
 from pipelines.deidentify.elements import text_of
+from pipelines.deidentify.pixel_extent import described_length, hidden_in_fragments
 from pipelines.deidentify.raw_elements import (
     LONG_VRS,
     UNDEFINED,
@@ -51,15 +52,15 @@ _LONG = {True: Struct("<HH2sHI").pack, False: Struct(">HH2sHI").pack}
 _PADDING = frozenset({0})
 _MOST_BEHIND = 1 << 24
 _BLOCK = 1 << 20
-_NOT_HERE = frozenset({errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM})
-_PLAIN_TEXT = frozenset({"AE", "AS", "CS", "DA", "DT", "LO", "LT", "SH", "ST", "TM", "UC", "UI", "UR", "UT"})
+_PLAIN_TEXT = frozenset({"AE", "AS", "CS", "DA", "DT", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"})
 
 
 @dataclass(frozen=True)
 class Carried:
     """Pixel data that goes through as it is: where its value lies, up to its end (delimiter included), in the file
     ``path`` or in ``data``; the tags of the elements behind it, which do not; and the spans of compressed frames, by
-    position in the source, that hold something else than the picture and become zeros."""
+    position in the source, that hold something else than the picture and become zeros. ``fragments`` are the places
+    of encapsulated pixel data's fragments: position and length, behind the offset table."""
 
     path: Path
     data: bytes | None
@@ -67,6 +68,7 @@ class Carried:
     end: int
     behind: tuple[int, ...]
     hidden: tuple[Span, ...] = ()
+    fragments: tuple[tuple[int, int], ...] = ()
 
     def value(self) -> bytes:
         """The element's value, in memory; without the delimiter of fragments."""
@@ -78,26 +80,27 @@ class Carried:
             return file.read(end - self.pixels.begin)
 
 
-def look_at_pixels(path: Path, header: Header, *, encapsulated: bool) -> Carried | None:
-    """Where the pixel data of a file begins and ends; None where it has none.
+def look_at_pixels(path: Path, header: Header, syntax: str) -> Carried | None:
+    """Where the pixel data of a file in transfer syntax ``syntax`` begins and ends; None where it has none.
+
+    Native pixel data ends where its description says, whatever is stated to belong to it.
 
     Raises RefusedError: ``pixel_data_truncated``, ``pixel_data_broken`` (fragments), ``behind_pixel_data_unreadable``,
-    ``elements_out_of_order``, ``codestream_broken``.
+    ``elements_out_of_order``, ``codestream_broken``, ``offset_table_broken``, ``pixels_not_described``.
     """
     pixels = header.pixels
     if pixels is None:
         return None
+    encapsulated = UID(syntax).is_encapsulated
     if (pixels.length == UNDEFINED) != encapsulated:
         raise RefusedError("pixel_data_broken")
     with bytes_of(path, header) as source:
         hidden: tuple[Span, ...] = ()
+        found: list[tuple[int, int]] = []
         if encapsulated:
             found = list(fragments(source, pixels.begin))
             end = (sum(found[-1]) if found else pixels.begin) + 8
-            try:
-                hidden = tuple(hiding_places_of_fragments(source.read, found[1:]))
-            except CodestreamError:
-                raise RefusedError("codestream_broken") from None
+            hidden = hidden_in_fragments(source.read, found, header.dataset, syntax)
         else:
             end = pixels.begin + pixels.length
         if end > source.size:
@@ -106,7 +109,13 @@ def look_at_pixels(path: Path, header: Header, *, encapsulated: bool) -> Carried
         behind = _behind(source, end, pixels.vr is None, bool(little))
     if any(tag <= pixels.tag or tag in PIXEL_DATA for tag in behind):
         raise RefusedError("elements_out_of_order")
-    return Carried(path, header.data, pixels, end, behind, hidden)
+    if not encapsulated:
+        length = described_length(header.dataset, pixels.tag, pixels.length)
+        if length is None:
+            raise RefusedError("pixels_not_described")
+        pixels = replace(pixels, length=min(length, pixels.length))
+        end = pixels.begin + pixels.length
+    return Carried(path, header.data, pixels, end, behind, hidden, tuple(found[1:]))
 
 
 @contextmanager
@@ -192,7 +201,7 @@ def write(dataset: Dataset, target: Path, syntax: str, carried: Carried | None) 
             else:
                 _write_all(file, meta + body)
                 if carried is not None:
-                    _carry(carried, file.fileno())
+                    _carry(carried, file)
             if carried is not None:
                 for first, last in carried.hidden:
                     at = len(meta) + len(body) + first - carried.pixels.begin
@@ -318,8 +327,8 @@ def _element(tag: int, element: DataElement, implicit: bool, little: bool, encod
     if vr in _PLAIN_TEXT:
         if value is None:
             text = ""
-        elif isinstance(value, str):
-            text = value
+        elif isinstance(value, str | PersonName):
+            text = str(value)
         else:
             text = "\\".join(value) if all(isinstance(v, str) for v in value) else "\N{REPLACEMENT CHARACTER}"
         if text.isascii():
@@ -360,29 +369,24 @@ def _deflated(body: bytes, carried: Carried | None) -> bytes:
     return _padded(deflater.compress(body) + deflater.flush(), b"\0")
 
 
-def _write_all(file: Any, data: bytes) -> None:
+def _write_all(file: Any, data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]
 
 
-def _carry(carried: Carried, target: int) -> None:
-    """Copy the pixel data's value. Raises RefusedError where the source has become shorter."""
+def _carry(carried: Carried, target: Any) -> None:
+    """Copy the pixel data's value block by block. Raises RefusedError where the source has become shorter.
+
+    A block that is used again takes two thirds of the CPU time of ``os.copy_file_range``: a header is no multiple
+    of a page long, so nothing can be shared and the kernel copies page by page.
+    """
+    block = memoryview(bytearray(min(_BLOCK, carried.end - carried.pixels.begin)))
     with carried.path.open("rb", buffering=0) as file:
         position, end = carried.pixels.begin, carried.end
-        within = True
         while position < end:
-            if within:
-                try:
-                    copied = os.copy_file_range(file.fileno(), target, end - position, position)
-                except OSError as error:
-                    if error.errno not in _NOT_HERE:
-                        raise
-                    within, copied = False, -1
-                if copied < 0:
-                    continue
-            else:
-                copied = os.write(target, os.pread(file.fileno(), min(_BLOCK, end - position), position))
-            if copied == 0:
+            read = os.preadv(file.fileno(), [block[: end - position]], position)
+            if read == 0:
                 raise RefusedError("pixel_data_truncated")
-            position += copied
+            _write_all(target, block[:read])
+            position += read

@@ -156,3 +156,15 @@ def test_an_identifier_in_the_table_refuses_its_file_alone(tmp_path: Path, key: 
     rows = read_table(out / "objects.parquet", OBJECTS).to_pylist()
     assert [row["reason"] for row in rows] == ["identifier_in_table", None, "study_of_two_patients"]
     assert summary.written == len(list(out.rglob("*.dcm"))) == 1
+
+
+def test_the_name_of_another_patient_is_no_model(run: Any, tmp_path: Path) -> None:
+    """The tables of a delivery name nobody of it, in whatever object the name stands."""
+    first = save(mammogram(), tmp_path / "a.dcm")
+    other = mammogram(
+        PatientName="Zqovimtaru^Ida", PatientID="X", SOPInstanceUID="1.2.3.4.5.6", StudyInstanceUID="1.2.3.4.5",
+        ManufacturerModelName="Kowalewska", StudyDescription="", PatientComments="",
+    )  # fmt: skip
+    _, rows, folder = run([first, save(other, tmp_path / "b.dcm")])
+    assert [row["reason"] for row in rows] == [None, "identifier_in_table"]
+    assert len(list(folder.rglob("*.dcm"))) == 1

@@ -27,6 +27,14 @@ from tests.deidentify.encoding import LONG, SYNTAXES, Element, encoded, fragment
 NAME, UID, PATIENT = "ZQKOWALEN", "1.2.276.0.99.1234567.1", "MRN00982317"
 PSEUDONYMS = Pseudonyms(Key(bytes(range(32))))
 PIXELS = bytes(range(200)) * 2
+_RLE = (
+    b"".join(each.to_bytes(4, "little") for each in (2, 64, 266))
+    + bytes(52)
+    + 2 * (b"\x7f" + PIXELS[:128] + b"\x47" + PIXELS[128:200])
+)
+_JPEG = b"\xff\xd8\xff\xda\0\2" + PIXELS[:200] + b"\xff\xd9"
+FRAGMENTS = {"rle": fragments(_RLE), "jpeg": fragments(_JPEG[:100], _JPEG[100:])}
+"""One frame of 10 rows of 20 pixels, in literal runs; and markers with what may be a scan between them."""
 
 CHARACTER_SETS = {
     "default": ("", "ascii", "Xyvander"),
@@ -110,7 +118,6 @@ def elements(draw: Any, codec: str, native: str, depth: int) -> list[Element]:
 
 def base(charset: str, codec: str, native: str, syntax: str) -> list[Element]:
     pixels: Any = PIXELS
-    undefined = syntax in ("rle", "jpeg")
     size = {"big": "big"}.get(syntax, "little")
     numbers = {
         0x00280002: 1,
@@ -132,8 +139,8 @@ def base(charset: str, codec: str, native: str, syntax: str) -> list[Element]:
         Element(0x00280004, "CS", b"MONOCHROME2"),
         *(Element(tag, "US", value.to_bytes(2, size)) for tag, value in numbers.items()),  # type: ignore[arg-type]
     ]
-    if undefined:
-        return [*made, Element(0x7FE00010, "OB", fragments(PIXELS[:100], PIXELS[100:]), length=0xFFFFFFFF)]
+    if syntax in FRAGMENTS:
+        return [*made, Element(0x7FE00010, "OB", FRAGMENTS[syntax], length=0xFFFFFFFF)]
     return [*made, Element(0x7FE00010, "OW", pixels)]
 
 
@@ -231,7 +238,7 @@ def test_any_data_set_is_written_whole_and_clean_or_refused(
         return
     check_clean(written)
     read = check_whole(written, folder)
-    pixels = fragments(PIXELS[:100], PIXELS[100:])[:-8] if syntax in ("rle", "jpeg") else PIXELS
+    pixels = FRAGMENTS[syntax][:-8] if syntax in FRAGMENTS else PIXELS
     assert read.PixelData == pixels
     assert read.file_meta.TransferSyntaxUID == SYNTAXES[syntax]
     uids = {str(e.value) for e in read.iterall() if e.keyword == "ReferencedSOPInstanceUID" and e.VM == 1}

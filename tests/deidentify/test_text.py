@@ -327,3 +327,20 @@ def test_a_local_language_model_adds_to_what_is_found(tmp_path: Path) -> None:
     assert clean_text(text, unknown_names=True, model=str(tmp_path / "model"))[0] == "later <NAME> felt a lump"
     with pytest.raises(FileNotFoundError):
         clean_text(text, model="en_core_web_sm")
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("King performed the biopsy.", "<NAME> performed the biopsy."),
+        ("Software 2.1 patched by Astrid Ivanova", "Software 2.1 patched by <NAME>"),
+        ("Interpreter Liv Lopes was present.", "Interpreter <NAME> was present."),
+        ("Co-signed by Glen Rice.", "Co-signed by <NAME>."),
+        ("Comparison 3/4/2018, 2019 and 2020. Stable.", "Comparison <DATE>, <DATE> and <DATE>. Stable."),
+        ("Comparison 3/4/2018, 2019 mm", "Comparison <DATE>, 2019 mm"),
+        ("Cox regression and Masson trichrome; Baker II left.", "Cox regression and Masson trichrome; Baker II left."),
+        ("Kein Anhalt für Malignität, Kontrolle in sechs Monaten", None),
+    ],
+)
+def test_words_around_tell_a_name(text: str, cleaned: str | None) -> None:
+    assert clean_text(text, unknown_names=True)[0] == (text if cleaned is None else cleaned)

@@ -97,7 +97,7 @@ def test_compressed_pixels_are_the_same_bytes_with_their_fragments(run: Run, tmp
 
 
 def test_another_file_system_is_copied_to_in_blocks(run: Run, tmp_path: Path, monkeypatch: Any) -> None:
-    dataset = mammogram()
+    dataset = mammogram(Rows=1200, Columns=1000)
     dataset.add_new(0x7FE00010, "OW", np.arange(300_000, dtype=np.uint16).tobytes() * 4)
     source = save(dataset, tmp_path / "in.dcm")
     first = run(source, "first.dcm").read_bytes()
@@ -111,10 +111,10 @@ def test_another_file_system_is_copied_to_in_blocks(run: Run, tmp_path: Path, mo
 
 
 def test_pixel_data_is_not_read_into_memory(run: Run, tmp_path: Path) -> None:
-    source = save(mammogram(), tmp_path / "in.dcm")
+    source = save(mammogram(Rows=6144, Columns=8192), tmp_path / "in.dcm")
     data = source.read_bytes()
     start = data.index(b"\xe0\x7f\x10\x00OW\0\0") + 8
-    size = 96 << 20
+    size = 6144 * 8192 * 2
     with source.open("r+b") as file:
         file.seek(start)
         file.write(size.to_bytes(4, "little"))
