@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 _HERE = Path(__file__).parent
+_NAMED_FOR = (3663, 3664, 3666, 7480, 7481, 7486, 12012, 12013, 12014, 12015, 12016)
+"""Context groups whose meanings are made of names of places and persons: breeds, and equations named for authors."""
+_LIVING = ("breed", "(organism)")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -62,12 +65,16 @@ def _dicom_terms() -> Iterator[str]:
 
 
 def _meanings() -> Iterator[str]:
+    from pydicom.sr._cid_dict import cid_concepts
     from pydicom.sr._concepts_dict import concepts
 
     schemes: Mapping[str, Any] = concepts
-    for scheme in schemes.values():
-        for keyword in scheme.values():
-            yield from (str(meaning) for meaning, _ in keyword.values())
+    groups: Mapping[int, Mapping[str, Iterable[str]]] = cid_concepts
+    named = {(scheme, keyword) for cid in _NAMED_FOR for scheme in groups[cid] for keyword in groups[cid][scheme]}
+    for name, scheme in schemes.items():
+        for keyword, entries in scheme.items():
+            if (name, keyword) not in named:
+                yield from (str(meaning) for meaning, _ in entries.values() if not str(meaning).endswith(_LIVING))
 
 
 def _function_words() -> Iterator[str]:

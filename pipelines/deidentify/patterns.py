@@ -13,6 +13,7 @@ _STRONG_CUE = (
     r"|insurance"
     r"|chart|policy|account|license|licence|serial|hospital|provider|NPI|registration|requisition|claim|specimen"
     r"|histology"
+    r"|hcpc|gmc|nmc|medicare|medicaid|provider|registration|reg\.?|subject|hpe|npi|uhid|ur"
     r"|pathology|aktenzeichen|fallnummer|versichertennummer|patientennummer|dossier|expediente|historia)"
 )
 _WEAK_CUE = r"(?i:acc|record|case|order|visit|encounter|study|exam|examination|request|label)"
@@ -56,6 +57,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         rf"|cm)\b)",
         rf"{_B}(?P<x>0\d(?:[ .]\d\d){{4}}){_E}",
         rf"{_B}(?P<x>0\d{{2,4}} ?[/-] ?\d{{4,8}}){_E}",
+        rf"{_B}(?P<x>0\d{{2,4}} \d{{3,4}} ?\d{{3,4}}){_E}",
     ),
     "ID": (
         rf"{_B}(?<!\d[-.])(?P<x>\d{{3}}-\d{{2}}-\d{{4}}){_E}",
@@ -65,6 +67,9 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         rf"|images)\b)",
         rf"{_B}(?<!\d[.,])(?P<x>\d{{6,}})(?![^\W_])(?!\.\d)",
         rf"{_B}(?P<x>[A-Za-z]{{1,6}}[-_./]?\d{{5,}}[A-Za-z]?){_E}",
+        rf"{_B}(?P<x>(?:[A-Z]/)?\d\d/\d{{5,9}}){_E}",
+        rf"{_B}(?P<x>\d{{4}} \d{{5}} \d){_E}",
+        rf"{_B}(?:No|Nr|Nº|№)\.? ?(?P<x>\d{{5,}}){_E}",
         rf"{_B}(?P<x>[A-Z]{{1,3}}\d\d-\d{{3,7}}(?:-[A-Z]?\d{{1,2}})?){_E}",
         rf"{_B}(?<!\d[-./])(?P<x>\d{{2,4}}-\d{{5,9}}){_E}",
         rf"{_B}(?<!\d\.)(?P<x>[0-2](?:\.\d{{1,39}}){{5,}}){_E}",

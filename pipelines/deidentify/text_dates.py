@@ -44,7 +44,8 @@ _WEEKDAY = rf"(?:(?P<wd>{'|'.join(_WEEKDAYS)}),? )?"
 _TIME = r"(?:T\d\d(?::?\d\d){0,2}(?:\.\d{1,6})?(?:Z|[+-]\d\d:?\d\d)?)?"
 _CUE = (
     r"(?:on|dated?|since|from|until|till|before|after|through|thru|am|vom|bis|seit|le|du|el|del|dob|seen|done|performed"
-    r"|visit|exam|study|comparison)"
+    r"|visit|exam|study|comparison|sent|mri|dexa|pet|ct|mammo|mammogram|ultrasound|booster|due|drawn|overread"
+    r"|mri of|us of|study of|exam of|mammogram of)"
 )
 _YEAR_CUE = (
     r"(?:in|since|from|until|till|before|after|during|year|circa|around|early|late|mid|dated?|im jahr|seit|en|depuis"
@@ -93,6 +94,13 @@ _PATTERNS = [
         (_NUMBERS, rf"{_START}(?P<y>{_YEAR})(?P<sep>-)(?P<m>0[1-9]|1[0-2]){_END}"),
         # 3/5 after a word that speaks of dates
         (_NUMBERS, rf"\b{_CUE}:? (?P<x>{_DAY}[/.]{_DAY}\.?)(?![^\W_])(?![./-]\d)(?! ?(?:mm|cm))"),
+        # 6/30, whose second number is no month, as no share of nodes; 18.04. of German
+        (
+            _NUMBERS,
+            rf"{_START}(?<!score )(?<!grade )(?P<x>(?:0?[1-9]|1[0-2])/(?:1[3-9]|2\d|3[01]))(?![^\W_])(?![./-]\d)"
+            r"(?! ?(?:mm|cm|%|nodes?|LN|lymph|cores?|samples?|positive|axillary|sentinel))",
+        ),
+        (_NUMBERS, rf"{_START}(?P<x>(?:0[1-9]|[12]\d|3[01])\.(?:0[1-9]|1[0-2])\.)(?![^\W_])(?!\d)"),
         # 2015 after a word that speaks of years
         (_LONG_YEAR, rf"\b{_YEAR_CUE}[ -](?P<x>(?P<y>(?:19|20)\d\d)){_END}{_NO_UNIT}"),
     )

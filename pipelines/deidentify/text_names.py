@@ -76,12 +76,19 @@ _DEGREE = re.compile(
 )
 _LOGIN = re.compile(
     r"(?i:\b(?:transcribed|typed|uploaded|scanned|imported|entered|created|edited|dictated|verified|signed|logged"
-    r"|user|sent|login)\b"
-    r"[^.\n;]{0,50}?\b(?:by|user|login)[ :]+)(?P<x>[a-z][a-z]{2,20}\d{0,4})(?![^\W_])"
+    r"|user|sent|login|transcriptionist|typist|scribe|final|finalized|forwarded|routed|assigned|addended)\b"
+    r"(?:[^.\n;]{0,50}?\b(?:by|user|login|to))?[ :]+)(?P<x>[a-z][a-z]{2,20}\d{0,4})(?![^\W_])"
 )
+_INITIALS = re.compile(
+    r"(?<![^\W_])by (?P<x>(?!US|CT|MR|IR|PT|OT|GP|ED|NM|MD|OB|CC|ML|LM|RN|RT|AI|BB|OR|XR)[A-Z]{2})(?= \d| *[.;,\n]| *$)"
+    r"|[.!?\n)] ?[-–—/] ?(?P<y>[A-Z]{2,3})[ .]*$"
+)
+_LOGIN_CUE = re.compile(r"by|user|login|ist:|scribe:|sent to|(?:forward|rout|assign)ed to", re.IGNORECASE)
+_LOGIN_AT = re.compile(r"(?<!\d)\d\d:\d\d (?P<x>[a-z]{4,20}\d{0,3}): ")
 _TECHNOLOGIST = re.compile(
-    r"(?<![^\W_])(?i:tech(?:nologist)?s?|technician|radiographer|mammographer|initials?|operator"
-    r"|rt)\.?[:= ]{1,2}(?P<x>[A-Z]{2,3}|[A-Z]\.[ ]?[A-Z]\.)(?![^\W_])"
+    r"(?<![^\W_])(?i:tech(?:nologist)?s?|technician|radiographer|mammographer|initials?|operator|rt|reader(?: \d)?"
+    r"|arbitration|arbiter|signed|initialed|scribe|entered by|system by)\.?[:= ]{1,2}"
+    r"(?P<x>(?!BY|ON|AT|AND|MD|BUT|NOT|THE|WAS)[A-Z]{2,3}|[A-Z]\.[ ]?[A-Z]\.)(?![^\W_])"
 )
 _CARET = re.compile(rf"(?<![^\W_^])(?P<x>{_LETTER}[\w'’. -]{{0,40}}\^[\w'’. -]{{1,40}}(?:\^[\w'’.-]{{0,20}}){{0,3}})")
 _LETTER_BY_LETTER = re.compile(rf"(?<![^\W_])(?:{_LETTER} ){{4,}}{_LETTER}(?![^\W_])")
@@ -89,6 +96,10 @@ _LISTED = re.compile(rf"(?<![^\W_])(?P<x>{_LETTER}+, {_LETTER}+)(?![^\W_'’])")
 
 _AND = re.compile(r",?[ \t](?:and|und|et|y|&)[ \t](?:(?:Drs?|Prof|Mrs?|Ms)\.?[ \t])?")
 _GAP = re.compile(r"(?:,?[ \t]+|-|\^)")
+_EPONYM_ALONE = re.compile(
+    r" (?:\d|(?:r|rho|[IVX]+)(?![^\W_])|(?:not|is|was) (?:suspected|excluded|considered|tested)"
+    r"|unlikely|negative|positive|excluded)"
+)
 _FAMILY_NAME = re.compile(rf" (?P<x>{_UPPER}[^\W\d_]{{2,}})(?!\w|:)")
 _NEXT_CAPITAL = re.compile(rf"[ \t]*(?:[a-z]{{1,5}}[ \t]+){{0,2}}({_LETTER})")
 _NEXT_LETTER = re.compile(r"[ \t]+([^\W\d_])")
@@ -141,9 +152,11 @@ def _cued(text: str) -> Iterator[tuple[int, int]]:
         yield from _several_at(text, match.end())
     for match in _DEGREE.finditer(text):
         yield from _name_before(text, match.start())
-    for match in _LOGIN.finditer(text) if "by" in text or "user" in text or "login" in text else ():
+    for match in _LOGIN.finditer(text) if _LOGIN_CUE.search(text) else ():
         if is_strange(match["x"]):
             yield match.span("x")
+    yield from (match.span("x" if match["x"] else "y") for match in _INITIALS.finditer(text))
+    yield from (match.span("x") for match in _LOGIN_AT.finditer(text) if is_strange(match["x"]))
     yield from (match.span("x") for match in _ACTOR.finditer(text) if is_name(match["x"]))
     for pattern in (_TECHNOLOGIST, _CARET) if "^" in text else (_TECHNOLOGIST,):
         yield from (match.span("x") for match in pattern.finditer(text))
@@ -316,7 +329,7 @@ def _is_listed_eponym(text: str, tokens: list[re.Match[str]], index: int) -> boo
         return False
     if before == "of" and index > 1:
         return tokens[index - 2].group().lower() in _EPONYM_OF
-    return before in _EPONYM_STATES
+    return before in _EPONYM_STATES or _EPONYM_ALONE.match(text, token.end()) is not None
 
 
 def eponym_terms(text: str) -> frozenset[int]:

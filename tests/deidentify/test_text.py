@@ -344,3 +344,21 @@ def test_a_local_language_model_adds_to_what_is_found(tmp_path: Path) -> None:
 )
 def test_words_around_tell_a_name(text: str, cleaned: str | None) -> None:
     assert clean_text(text, unknown_names=True)[0] == (text if cleaned is None else cleaned)
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("Sent to wjanssen for overread; final by clundgren.", "Sent to <NAME> for overread; final by <NAME>."),
+        ("Sent to pathology. Guided by US. Read by CT", "Sent to pathology. Guided by US. Read by CT"),
+        ("no HRT. -CF", "no HRT. -<NAME>"),
+        ("First reader 1: MT, arbitration WW", "First reader 1: <NAME>, arbitration <NAME>"),
+        ("HCPC 37185, Reg. No. 87319, Medicare 3287 00879 0", "HCPC <ID>, Reg. No. <ID>, Medicare <ID>"),
+        ("Copy to 07194 223741", "Copy to <PHONE>"),
+        ("DEXA 6/30: T-score -2.1; 3/15 nodes; grade 2/3", "DEXA <DATE>: T-score -2.1; 3/15 nodes; grade 2/3"),
+        ("Histologie vom 18.04. folgt", "Histologie vom <DATE> folgt"),
+        ("PAM50 score 6; Van Nuys 9; Cowden not suspected", "PAM50 score 6; Van Nuys 9; Cowden not suspected"),
+    ],
+)
+def test_how_hospitals_write(text: str, cleaned: str) -> None:
+    assert clean_text(text, unknown_names=True)[0] == cleaned
