@@ -13,7 +13,7 @@ _STRONG_CUE = (
     r"|insurance"
     r"|chart|policy|account|license|licence|serial|hospital|provider|NPI|registration|requisition|claim|specimen"
     r"|histology"
-    r"|hcpc|gmc|nmc|medicare|medicaid|provider|registration|reg\.?|subject|hpe|npi|uhid|ur"
+    r"|hcpc|gmc|nmc|medicare|medicaid|reg\.?|subject|(?:prior )?auth(?:orization|orisation)?|hpe|uhid|ur"
     r"|pathology|aktenzeichen|fallnummer|versichertennummer|patientennummer|dossier|expediente|historia)"
 )
 _WEAK_CUE = r"(?i:acc|record|case|order|visit|encounter|study|exam|examination|request|label)"
@@ -44,7 +44,7 @@ _STATES = (
 )
 _SPOKEN_PHONE = (
     r"(?i:t[eé]l(?:e(?:phone|fon|fono|fax))?|t[eé]l[eé]phone|ph(?:one)?|fax|pager|beeper|bleep|mobile|cell|handy"
-    r"|ext(?:ension)?|call|durchwahl)"
+    r"|ext(?:ension)?|call|dial|durchwahl)"
 )
 
 PATTERNS: dict[str, tuple[str, ...]] = {
@@ -56,13 +56,15 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         rf"{_B}{_SPOKEN_PHONE}(?i: ?(?:no|nr|number)\b)?[.:# ]{{1,3}}(?P<x>[+(]?\d[\d ()./-]{{1,18}}\d)(?! ?(?:mm"
         rf"|cm)\b)",
         rf"{_B}(?P<x>0\d(?:[ .]\d\d){{4}}){_E}",
+        rf"{_B}(?i:(?:reading|work) ?room|front desk|reception|scheduling|desk)[:,]? (?P<x>\d{{4,5}}){_E}",
+        rf"{_B}\d\d:\d\d \((?P<x>\d{{4,5}})\)",
         rf"{_B}(?P<x>0\d{{2,4}} ?[/-] ?\d{{4,8}}){_E}",
         rf"{_B}(?P<x>0\d{{2,4}} \d{{3,4}} ?\d{{3,4}}){_E}",
     ),
     "ID": (
         rf"{_B}(?<!\d[-.])(?P<x>\d{{3}}-\d{{2}}-\d{{4}}){_E}",
         rf"{_B}(?<!\d[ .])(?P<x>\d{{3}} \d{{3}} \d{{4}}){_E}",
-        rf"{_B}{_STRONG_CUE}{_NUMBER}?(?i: (?:is|was|reads))?[:#= ]{{1,3}}(?P<x>{_ID}){_E}",
+        rf"{_B}{_STRONG_CUE}{_NUMBER}?(?i: (?:is|was|reads))?[:#= ]{{1,3}}(?P<x>(?:[A-Z]{{2,4}} )?{_ID}){_E}",
         rf"{_B}{_WEAK_CUE}(?:{_NUMBER}[:#= ]{{0,3}}|[#:] ?| )(?P<x>{_ID}){_E}(?<!\b\d)(?<!\b\d\d)(?! ?(?:mm|cm|%"
         rf"|images)\b)",
         rf"{_B}(?<!\d[.,])(?P<x>\d{{6,}})(?![^\W_])(?!\.\d)",

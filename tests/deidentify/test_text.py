@@ -362,3 +362,9 @@ def test_words_around_tell_a_name(text: str, cleaned: str | None) -> None:
 )
 def test_how_hospitals_write(text: str, cleaned: str) -> None:
     assert clean_text(text, unknown_names=True)[0] == cleaned
+
+
+def test_ids_and_phones_behind_more_cues() -> None:
+    text = "UR: UR 0030510. Prior authorization 16-1126. Reading room 5598, after hours dial 0050."
+    cleaned = "UR: <ID>. Prior authorization <ID>. Reading room <PHONE>, after hours dial <PHONE>."
+    assert clean_text(text)[0] == cleaned
