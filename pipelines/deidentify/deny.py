@@ -8,12 +8,7 @@ from datetime import date
 from functools import cached_property, lru_cache
 from itertools import permutations
 
-from pydicom.datadict import keyword_for_tag
-from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
-
 from pipelines.deidentify.dates import day_of
-from pipelines.deidentify.reading import tags_of
 from pipelines.deidentify.text_names import widened
 from pipelines.deidentify.vocabulary import is_known
 
@@ -151,24 +146,6 @@ class DenyList:
                 yield match.start(), match.end(), "NAME"
 
 
-def deny_list_of(dataset: Dataset) -> DenyList:
-    """The deny list of one object: person names, ids and places of its header at any depth."""
-    names: list[str] = []
-    places: list[str] = []
-    ids: list[str] = []
-    births: list[str] = []
-    for keyword, vr, value in _texts(dataset):
-        if vr == "PN":
-            names.append(value)
-        elif keyword in PLACE_KEYWORDS:
-            places.append(value)
-        elif keyword in ID_KEYWORDS:
-            ids.append(value)
-        elif keyword in DATE_KEYWORDS:
-            births.append(value)
-    return deny_list(names=names, places=places, ids=ids, dates=births)
-
-
 def deny_list(
     *, names: Iterable[str] = (), places: Iterable[str] = (), ids: Iterable[str] = (), dates: Iterable[str] = ()
 ) -> DenyList:
@@ -195,27 +172,6 @@ def deny_list(
         parts=frozenset(parts),
         days=frozenset(day for day in map(day_of, dates) if day),
     )
-
-
-def _texts(dataset: Dataset) -> Iterable[tuple[str, str, str]]:
-    """Keyword, VR and value of the names, ids and places in a header, at any depth; what cannot be read is left out."""
-    for tag in tags_of(dataset):
-        raw = dataset.get_item(tag)
-        keyword = keyword_for_tag(tag)
-        vr = str(getattr(raw, "VR", None) or "")
-        if vr not in ("SQ", "PN", "UN", "") and keyword not in ID_KEYWORDS | PLACE_KEYWORDS | DATE_KEYWORDS:
-            continue
-        try:
-            element = dataset[tag]
-            value = element.value
-        except Exception:  # noqa: BLE001 - whatever a damaged value does to the parser, it holds no name to look for
-            continue
-        if element.VR == "SQ":
-            for item in value:
-                yield from _texts(item)
-        elif value:
-            values = value if isinstance(value, (MultiValue, list)) else [value]
-            yield from ((keyword, str(element.VR), str(one)) for one in values)
 
 
 def is_placeholder(text: str) -> bool:

@@ -92,7 +92,6 @@ _TECHNOLOGIST = re.compile(
 )
 _CARET = re.compile(rf"(?<![^\W_^])(?P<x>{_LETTER}[\w'’. -]{{0,40}}\^[\w'’. -]{{1,40}}(?:\^[\w'’.-]{{0,20}}){{0,3}})")
 _LETTER_BY_LETTER = re.compile(rf"(?<![^\W_])(?:{_LETTER} ){{4,}}{_LETTER}(?![^\W_])")
-_LISTED = re.compile(rf"(?<![^\W_])(?P<x>{_LETTER}+, {_LETTER}+)(?![^\W_'’])")
 
 _AND = re.compile(r",?[ \t](?:and|und|et|y|&)[ \t](?:(?:Drs?|Prof|Mrs?|Ms)\.?[ \t])?")
 _GAP = re.compile(r"(?:,?[ \t]+|-|\^)")

@@ -14,13 +14,13 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from pipelines.deidentify.delivery import deidentify_delivery
-from pipelines.deidentify.deny import deny_list_of
 from pipelines.deidentify.identifiers import HeaderIdentifiers, deny_list_from, identifiers_in, merged
 from pipelines.deidentify.reading import quiet, read_header, read_raw
 from pipelines.deidentify.survey import survey
 from pipelines.storage.tables import INVENTORY, OBJECTS, read_table
 from pipelines.storage.workers import Workers
 from tests.deidentify.conftest import SHARED, mammogram, save
+from tests.deidentify.header_names import deny_list_of
 from tests.deidentify.test_delivery import entry
 
 SYNTAXES = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]

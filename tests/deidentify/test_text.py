@@ -8,7 +8,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from pipelines.deidentify.deny import deny_list, deny_list_of, is_placeholder
+from pipelines.deidentify.deny import deny_list, is_placeholder
+from pipelines.deidentify.identifiers import deny_list_from, identifiers_in
+from pipelines.deidentify.profile import Profile
 from pipelines.deidentify.text import clean_text, keep_known_words, remove_denied
 from tests.deidentify.conftest import mammogram
 
@@ -136,11 +138,11 @@ def test_descriptions_keep_only_known_words(text: str, kept: str) -> None:
     assert keep_known_words(text, DENY)[0] == kept
 
 
-def test_deny_list_of_a_header_reads_nested_names() -> None:
+def test_deny_list_of_a_header_reads_nested_names(profile: Profile) -> None:
     dataset = mammogram()
     dataset.RequestAttributesSequence = [Dataset()]
     dataset.RequestAttributesSequence[0].RequestingPhysician = "Zwettler^Bruno"
-    deny = deny_list_of(dataset)
+    deny = deny_list_from(identifiers_in(dataset, profile))
     for word in ("zwettler", "Oberrauch", "jadwiga", "MRN0098231", "Glimmerthal", "29.02.1948"):
         assert remove_denied(word, deny)[1] == 1, word
     assert remove_denied("breast", deny)[1] == 0
