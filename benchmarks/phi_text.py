@@ -40,7 +40,7 @@ _GOALS = (
     ("all names", ("name_cued", "name_uncued", "own_name"), 0.94),
     ("names of others", ("name_cued", "name_uncued"), 0.94),
 )
-_SEEN, _HELD_OUT = ("tuning", "fresh", "second", "third", "fourth", "fifth"), ("test",)
+_SEEN, _HELD_OUT = ("tuning", "fresh", "second", "third", "fourth", "fifth", "sixth"), ("test",)
 _MOST_TOUCHED = 0.02
 _LEAST_STRINGS_A_SECOND = 5000
 _STRINGS_A_STUDY = 20

@@ -7,7 +7,7 @@ in one way only, so that no text takes more than linear time. Dates are ``text_d
 import re
 
 _B, _E = r"(?<![^\W_])", r"(?![^\W_])"
-_ID = r"(?:[A-Za-z]{0,6}[-_.:/]?\d(?:[-_./]?[^\W_]){1,30}|\d{2,})"
+_ID = r"(?!\d{1,2}[.,]\d{1,2}(?!\w|\.\d))(?:[A-Za-z]{0,6}[-_.:/]?\d(?:[-_./]?[^\W_]){1,30}|\d{2,})"
 _STRONG_CUE = (
     r"(?i:MRN|acc[.#]|accession|patient[- ]id(?:entifier)?|pat\.? ?id|id|SSN|social security|medical record|NHS"
     r"|insurance"
@@ -23,7 +23,8 @@ _PLACE_NOUN = (
     r"|Diagnostic) (?:Center|Centre"
     r"|Clinic|Associates|Institute)|Infirmary|Radiology(?: Associates| Group)?|Imaging(?: Associates| Partners"
     r"| Group)?|Health"
-    r"(?: System|care)?|University|Institute|Foundation|Klinikum|Krankenhaus|Klinik|Spital)"
+    r"(?: System|care| Mission)?|University|Institute|Foundation|(?:NHS )?(?:Foundation )?Trust|Medical Practice|Surgery"
+    r"|Teleradiology|(?:Screening|Medicine|Genetics|Imaging|Health) Service|Town Hall|(?:High|Primary) School|Klinikum|Krankenhaus|Klinik|Spital)"
 )
 _PLACE_FIRST = (
     r"(?i:(?:Universitäts|Kreis|Stadt|Marien|Bezirks)?(?:klinikum|krankenhaus|klinik|spital)"
@@ -42,9 +43,10 @@ _STREET = (
 _STATES = (
     "A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]"
 )
+_PROVINCES = "AB|BC|MB|N[BLSTU]|ON|PEI?|QC|SK|YT"
 _SPOKEN_PHONE = (
     r"(?i:t[eé]l(?:e(?:phone|fon|fono|fax))?|t[eé]l[eé]phone|ph(?:one)?|fax|pager|beeper|bleep|mobile|cell|handy"
-    r"|ext(?:ension)?|call|dial|durchwahl)"
+    r"|pgr|mob|ext(?:ension|n)?|call|dial|durchwahl|poste)"
 )
 
 PATTERNS: dict[str, tuple[str, ...]] = {
@@ -52,7 +54,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         rf"{_B}(?P<x>(?:\+\d{{1,3}}[ .-]?)?\(\d{{2,5}}\)[ .-]?\d{{2,4}}[ .-]?\d{{2,5}}){_E}",
         rf"{_B}(?<!\d[.-])(?P<x>(?:\+?1[ .-])?\d{{3}}([ .-])\d{{3}}\2\d{{4}}(?: ?(?:x|ext\.?) ?\d{{1,6}})?){_E}",
         rf"{_B}(?<!\d[.-])(?P<x>\d{{3}}-\d{{4}}){_E}(?!-)",
-        rf"(?<![^\W_])(?P<x>\+\d{{1,3}}(?:[ ./-]{{0,2}}\(?\d{{1,9}}\)?){{2,7}}){_E}",
+        rf"(?<![^\W_])(?=\+(?:\D{{0,3}}\d){{7}})(?P<x>\+\d{{1,3}}(?:[ ./-]{{0,2}}\(?\d{{1,9}}\)?){{2,7}}){_E}",
         rf"{_B}{_SPOKEN_PHONE}(?i: ?(?:no|nr|number)\b)?[.:# ]{{1,3}}(?P<x>[+(]?\d[\d ()./-]{{1,18}}\d)(?! ?(?:mm"
         rf"|cm)\b)",
         rf"{_B}(?P<x>0\d(?:[ .]\d\d){{4}}){_E}",
@@ -60,6 +62,8 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         rf"{_B}\d\d:\d\d \((?P<x>\d{{4,5}})\)",
         rf"{_B}(?P<x>0\d{{2,4}} ?[/-] ?\d{{4,8}}){_E}",
         rf"{_B}(?P<x>0\d{{2,4}} \d{{3,4}} ?\d{{3,4}}){_E}",
+        rf"(?<=\d )(?P<x>x ?\d{{3,6}}){_E}(?! ?(?:x|mm|cm|px))",
+        rf"{_B}(?P<x>(?:1-?8\d\d-|\d{{3}}-)(?=[A-Z0-9-]*[A-Z])[A-Z0-9][A-Z0-9-]{{2,9}}[A-Z0-9]){_E}",
     ),
     "ID": (
         rf"{_B}(?<!\d[-.])(?P<x>\d{{3}}-\d{{2}}-\d{{4}}){_E}",
@@ -74,8 +78,9 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         rf"{_B}(?:No|Nr|Nº|№)\.? ?(?P<x>\d{{5,}}){_E}",
         rf"{_B}(?P<x>[A-Z]{{1,3}}\d\d-\d{{3,7}}(?:-[A-Z]?\d{{1,2}})?){_E}",
         rf"{_B}(?<!\d[-./])(?P<x>\d{{2,4}}-\d{{5,9}}){_E}",
-        rf"{_B}(?<!\d\.)(?P<x>[0-2](?:\.\d{{1,39}}){{5,}}){_E}",
-        rf"{_B}(?<!\d\.)(?P<x>\d{{1,3}}(?:\.\d{{1,3}}){{3}})(?![^\W_])(?!\.\d)",
+        rf"{_B}(?<!\d\.)(?!1\.2\.840\.10008\.)(?P<x>[0-2](?:\.\d{{1,39}}){{5,}}){_E}",
+        rf"{_B}(?<!\d\.)(?<!\b[Vv]ersion )(?<!\b[Ss]oftware )(?<!\b[Rr]elease )(?<!\b[Rr]ev )(?P<x>\d{{1,3}}(?:\.\d{{1,3}}){{3}})"
+        r"(?![^\W_])(?!\.\d)",
     ),
     "EMAIL": (
         r"(?<![\w.+-])(?P<x>[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8})",
@@ -92,6 +97,9 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         rf"\b(?P<x>(?:{_WORD} ){{0,2}}{_WORD},? (?:{_STATES}),? \d{{5}}(?:-\d{{4}})?)\b",
         rf"{_B}(?P<x>(?:{_STATES}),? \d{{5}}(?:-\d{{4}})?){_E}",
         rf"{_B}(?P<x>[A-Z]{{1,2}}\d[\dA-Z]? \d[A-Z]{{2}}){_E}",
+        rf"{_B}(?P<x>(?:(?:{_PROVINCES}),? )?[A-Z]\d[A-Z] \d[A-Z]\d){_E}",
+        rf"{_B}(?P<x>(?:NSW|VIC|QLD|SA|WA|TAS|ACT|NT),? \d{{4}}){_E}",
+        rf"{_B}(?P<x>Co\. {_WORD}){_E}",
         rf"(?i:\bP\.? ?O\.? Box )(?P<x>\d{{1,7}}){_E}",
     ),
     "TOWN": (rf"{_B}(?P<x>(?:[A-Z]{{1,2}}-)?\d{{4,5}} (?P<w>{_WORD}(?: (?:am|an der) {_WORD})?))",),

@@ -15,8 +15,9 @@ from pipelines.deidentify.deny import DenyList
 from pipelines.deidentify.patterns import AGES, COMPILED, PLACE_NOUNS
 from pipelines.deidentify.text_dates import dates_in
 from pipelines.deidentify.text_names import eponym_terms, names_in
+from pipelines.deidentify.text_numbers import numbers_in
 from pipelines.deidentify.text_words import is_strange, says_nothing
-from pipelines.deidentify.vocabulary import code_meanings, is_known
+from pipelines.deidentify.vocabulary import code_meanings, is_known, is_procedure
 
 Span = tuple[int, int, str]
 
@@ -30,9 +31,7 @@ _LETTER_BY_LETTER = re.compile(r"(?:[^\W\d_] ){4}")
 _ADDRESS = re.compile(r"@|://|www\.", re.IGNORECASE)
 _TWO_DIGITS = re.compile(r"\d[^\w\s]{0,2}\w")
 _DIGIT = re.compile(r"\d")
-_YEAR_BEHIND = re.compile(
-    r"(?:,|,? and|,? &|,? und|/|;) ?(?P<x>(?:19|20)\d\d)(?![\w.-]*\d)(?! ?(?:mm|cm|ml|mg|cc|Gy|%))"
-)
+_JOINED = re.compile(r"[ \t,.^-]*(?:(?i:st|saint|ni|nic|mac|de|la|del|van|von|der|den|bin|al|el|o)\b[ \t.'’-]*){0,2}")
 _SAINTS = frozenset(("St", "Saint", "Sankt", "San", "Santa"))
 _ARTICLE = re.compile(r"(?<![^\W_])([Aa]) $")
 _WORD = re.compile(r"<[A-Z]+>|[^\W_]+(?:['’][^\W_]+)*")
@@ -95,7 +94,7 @@ def keep_known_words(text: str, deny: DenyList = _NOTHING) -> tuple[str, int]:
         between, end, token = cleaned[end : match.start()], match.end(), match.group()
         if token.startswith("<"):
             kept.append(" ")
-        elif is_known(token):
+        elif is_known(token) or is_procedure(token):
             kept += [between, token]
         else:
             terms = eponym_terms(cleaned) if terms is None else terms
@@ -149,14 +148,20 @@ def _ages(text: str, oldest: int) -> dict[Span, str]:
 
 
 def _moves(text: str, spans: Iterable[Span], deny: DenyList, days: int | None) -> dict[str, str]:
-    """What stands in place of a date that moves, by ``start:end``."""
-    if days is None or not any(kind == "DATE" for _, _, kind in spans):
+    """What stands in place of a date that moves, or of a bare year, by ``start:end``.
+
+    A year that is not of birth identifies nobody (45 CFR 164.514(b)(2)(i)(C)): where dates do not move, it stays.
+    """
+    if not any(kind == "DATE" for _, _, kind in spans):
         return {}
     birth = [span[:2] for span in deny.found_in(text) if span[2] == "DATE"]
     moves = {}
     for found in dates_in(text):
         own = found.day in deny.days or any(start < found.end and found.start < end for start, end in birth)
-        new = None if own else found.moved(text, days)
+        if days is None:
+            new = text[found.start : found.end] if found.is_year and not own else None
+        else:
+            new = None if own else found.moved(text, days)
         if new is not None:
             moves[f"{found.start}:{found.end}"] = new
     return moves
@@ -173,16 +178,18 @@ def _replaced(text: str, spans: list[Span], written: dict[str, str]) -> tuple[st
             longest = max(longest, end - start)
             continue
         longest = end - start
-        if merged and kind == merged[-1][2] == "NAME" and not text[merged[-1][1] : start].strip(" \t,.^-"):
+        if merged and kind == merged[-1][2] == "NAME" and _JOINED.fullmatch(text, merged[-1][1], start):
             merged[-1] = (merged[-1][0], end, kind)
         else:
             merged.append((start, end, kind))
-    pieces, last = [], 0
+    pieces, last, count = [], 0, 0
     for start, end, kind in merged:
         said = written.get(f"{start}:{end}") if kind in ("DATE", "AGE") else None
-        pieces += [text[last:start], said or (written["AGE"] if kind == "AGE" else f"<{kind}>")]
+        new = said or (written["AGE"] if kind == "AGE" else f"<{kind}>")
+        count += new != text[start:end]
+        pieces += [text[last:start], new]
         last = end
-    return "".join([*pieces, text[last:]]), len(merged)
+    return "".join([*pieces, text[last:]]), count
 
 
 @contextmanager
@@ -208,7 +215,8 @@ def _finders(unknown_names: bool) -> dict[str, Callable[[str], Iterable[tuple[in
         "DATE": _dates,
         "LOCATION": _locations,
         "NAME": lambda text: names_in(text, unknown=unknown_names),
-        **{kind: _matches(kind) for kind in ("EMAIL", "ID", "PHONE")},
+        "EMAIL": _matches("EMAIL"),
+        **{kind: _numbers(kind, unknown=unknown_names) for kind in ("ID", "PHONE")},
     }
 
 
@@ -246,15 +254,24 @@ def _matches(kind: str) -> Callable[[str], Iterable[tuple[int, int]]]:
     return find
 
 
+def _numbers(kind: str, *, unknown: bool) -> Callable[[str], Iterable[tuple[int, int]]]:
+    """Numbers that look like one kind; with ``unknown`` those that nothing explains, and that are no dates, too."""
+    by_pattern = _matches(kind)
+    if not unknown:
+        return by_pattern
+
+    def find(text: str) -> Iterable[tuple[int, int]]:
+        unexplained = [(start, end) for start, end, its in numbers_in(text) if its == kind]
+        if unexplained:
+            days = _dates(text)
+            unexplained = [(a, b) for a, b in unexplained if not any(a < end and start < b for start, end in days)]
+        return [*by_pattern(text), *unexplained]
+
+    return find
+
+
 def _dates(text: str) -> list[tuple[int, int]]:
-    """Dates, and the years of a list that goes on behind one (3/2018, 2019 and 2020)."""
-    found = [(each.start, each.end) for each in dates_in(text)]
-    years: list[tuple[int, int]] = []
-    for _, end in found:
-        while match := _YEAR_BEHIND.match(text, end):
-            years.append(match.span("x"))
-            end = match.end()
-    return found + years
+    return [(each.start, each.end) for each in dates_in(text)]
 
 
 def _locations(text: str) -> Iterator[tuple[int, int]]:

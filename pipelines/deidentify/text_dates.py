@@ -6,6 +6,7 @@ move by their middle day, as values of VR DT do (``dates``).
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -45,7 +46,8 @@ _TIME = r"(?:T\d\d(?::?\d\d){0,2}(?:\.\d{1,6})?(?:Z|[+-]\d\d:?\d\d)?)?"
 _CUE = (
     r"(?:on|dated?|since|from|until|till|before|after|through|thru|am|vom|bis|seit|le|du|el|del|dob|seen|done|performed"
     r"|visit|exam|study|comparison|sent|mri|dexa|pet|ct|mammo|mammogram|ultrasound|booster|due|drawn|overread"
-    r"|mri of|us of|study of|exam of|mammogram of)"
+    r"|mri of|answered|called|spoke|paged|faxed|mailed|scheduled|rescheduled|received|returned|read|signed|dictated|given|placed"
+    r"|drawn|lm|msg|message|cancell?ed|appt|appointment|surgery|biopsy|bx|results?|path|us of|study of|exam of|mammogram of)"
 )
 _YEAR_CUE = (
     r"(?:in|since|from|until|till|before|after|during|year|circa|around|early|late|mid|dated?|im jahr|seit|en|depuis"
@@ -93,20 +95,31 @@ _PATTERNS = [
         (_NUMBERS, rf"{_START}(?P<m>0?[1-9]|1[0-2])(?P<sep>[/.-])(?P<y>{_YEAR}){_END}"),
         (_NUMBERS, rf"{_START}(?P<y>{_YEAR})(?P<sep>-)(?P<m>0[1-9]|1[0-2]){_END}"),
         # 3/5 after a word that speaks of dates
-        (_NUMBERS, rf"\b{_CUE}:? (?P<x>{_DAY}[/.]{_DAY}\.?)(?![^\W_])(?![./-]\d)(?! ?(?:mm|cm))"),
+        (_NUMBERS, rf"\b(?:{_CUE}:?|again|attempt \d) (?P<x>{_DAY}[/.]{_DAY}\.?)(?![^\W_])(?![./-]\d)(?! ?(?:mm|cm|x\b|×|%|to \d))"),
         # 6/30, whose second number is no month, as no share of nodes; 18.04. of German
         (
             _NUMBERS,
-            rf"{_START}(?<!score )(?<!grade )(?P<x>(?:0?[1-9]|1[0-2])/(?:1[3-9]|2\d|3[01]))(?![^\W_])(?![./-]\d)"
+            rf"{_START}(?<!score )(?<!grade )(?<!N[0-3] \()(?P<x>(?:0?[1-9]|1[0-2])/(?:1[3-9]|2\d|3[01]))(?![^\W_])(?![./-]\d)"
             r"(?! ?(?:mm|cm|%|nodes?|LN|lymph|cores?|samples?|positive|axillary|sentinel))",
         ),
         (_NUMBERS, rf"{_START}(?P<x>(?:0[1-9]|[12]\d|3[01])\.(?:0[1-9]|1[0-2])\.)(?![^\W_])(?!\d)"),
+        # 12/10 and 8/6, whose first number is larger, as no share is; 4/2 in a list of dates
+        (
+            _NUMBERS,
+            rf"{_START}(?<!score )(?<!grade )(?<!RADS )(?<!gravida )(?<!para )(?<!ratio )"
+            rf"(?P<x>{'|'.join(rf'0?{m}/0?[1-{m - 1}]' for m in range(3, 10))}|1[0-2]/(?:0?[1-9]|1[01]))(?![^\W_])(?![./-]\d)"
+            r"(?! ?(?:mm|cm|%|nodes?|LN|lymph|cores?|samples?|positive|axillary|sentinel|hpf|HPF|views?))",
+        ),
+        (_NUMBERS, rf"(?:(?<=/\d)|(?<=/\d\d))(?:,| and|, and| &) (?P<x>(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01])){_END}{_NO_UNIT}"),
         # 2015 after a word that speaks of years
         (_LONG_YEAR, rf"\b{_YEAR_CUE}[ -](?P<x>(?P<y>(?:19|20)\d\d)){_END}{_NO_UNIT}"),
     )
 ]
 _DIGIT = re.compile(r"\d")
 _MARKS = {mark: re.compile(mark, re.IGNORECASE) for mark, _ in _PATTERNS}
+_YEAR_BEHIND = re.compile(
+    r"(?:,|,? and|,? &|,? und|/|;) ?(?P<x>(?:19|20)\d\d)(?![\w.-]*\d)(?! ?(?:mm|cm|ml|mg|cc|Gy|%))"
+)
 _BIRTH = re.compile(
     r"(?:\bd\.?o\.?b\b|\bborn\b|birth|\bgeb(?:\.|oren\b)|\bn[ée]e? le\b|naissance|nacid[oa]|nacimiento|nat[oa] il)"
     r"[^\d\n]{0,20}$",
@@ -123,6 +136,11 @@ class TextDate:
     day: date | None
     parts: dict[str, tuple[int, int]]
     style: str = ""
+
+    @property
+    def is_year(self) -> bool:
+        """Whether it names a year alone."""
+        return self.day is not None and self.parts.keys() == {"y"}
 
     def moved(self, text: str, days: int) -> str | None:
         """The date as it stands in ``text``, so many days earlier; None where it cannot be moved."""
@@ -175,8 +193,17 @@ def dates_in(text: str) -> list[TextDate]:
         start, end = _span(match)
         if start >= last and not _is_nothing(match):
             found.append(_read(match, text, order))
-            last = end
+            years = list(_years_behind(text, end))
+            found += years
+            last = years[-1].end if years else end
     return found
+
+
+def _years_behind(text: str, end: int) -> Iterator[TextDate]:
+    """The years of a list that goes on behind a date: 3/2018, 2019 and 2020."""
+    while match := _YEAR_BEHIND.match(text, end):
+        end = match.end("x")
+        yield TextDate(match.start("x"), end, date(int(match["x"]), 7, 15), {"y": match.span("x")})
 
 
 def _span(match: re.Match[str]) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice, pairwise
 
-from pipelines.deidentify.text_words import LISTS, is_given, is_name, is_strange, is_term, without_ending
+from pipelines.deidentify.text_words import LISTS, is_given, is_login, is_name, is_strange, is_term, says_nothing, without_ending
 from pipelines.deidentify.vocabulary import eponyms, is_known, words
 
 _PARTICLES, _FUNCTION = LISTS["particles"], LISTS["never_first"]
@@ -32,11 +32,11 @@ _HYPHEN_AHEAD = re.compile(rf"(?<![^\W_])(?:{_LETTER}[\w]*-){{1,2}}$")
 _HYPHEN_BEHIND = re.compile(rf"(?:-(?:{_LETTER}['’])?{_LETTER}{{2,}})+")
 _INITIALS_BEHIND = re.compile(rf"(?:,?[ \t]{_UPPER}\.?(?![^\W_'’]))+")
 _TITLE = re.compile(
-    r"(?<![^\W_])(?:(?P<sure>Drs?\.|DR\.|dr\.|Dr|Dra\.?|Mr\.?|Mrs\.?|MRS?\.?|mrs\.?|mr\.?|Ms\.?|Miss|MISS|Prof\.?"
+    r"(?<![^\W_])(?:(?P<sure>Drs?\.|DR\.|dr\.|Dr|Dra\.?|Mr\.?|Mrs\.?|MRS\.?|MR\.|mrs\.?|mr\.?|Ms\.?|Miss|MISS|Prof\.?"
     r"|PROF\.?|Professor|Doctor|DOCTOR"
     r"|Frau|FRAU|Herrn?|HERR|Mme\.?|MME|Madame|Mlle|Monsieur|Sra\.?|Sr\.|Señora?|Doña|Sister|Nurse|Schwester"
     r"|Sig\.(?:ra)?|Rev\.)"
-    r"|(?P<maybe>DR|dr|MS\.?|ms\.?|frau|mme|sra|miss|doctor|nurse|M\.))"
+    r"|(?P<maybe>DR|dr|MR|MS\.?|ms\.?|frau|mme|sra|miss|doctor|nurse|M\.))"
     r"(?![^\W_])(?:[ \t]*(?:med\.|Dr\.|rer\.|nat\.|Prof\.|PhD|habil\.))*[ \t]*(?=[^\W\d_])"
 )
 _ROLE = re.compile(
@@ -82,15 +82,24 @@ _LOGIN = re.compile(
 _INITIALS = re.compile(
     r"(?<![^\W_])by (?P<x>(?!US|CT|MR|IR|PT|OT|GP|ED|NM|MD|OB|CC|ML|LM|RN|RT|AI|BB|OR|XR)[A-Z]{2})(?= \d| *[.;,\n]| *$)"
     r"|[.!?\n)] ?[-–—/] ?(?P<y>[A-Z]{2,3})[ .]*$"
+    r"|(?<![^\W_])(?:and|by|with) (?P<w>[A-Z]{2})(?=,? (?:RN|RT|MD|DO|NP|PA)(?![^\W_]))"
+    r"|[.!?\n)] ?[-–—/]? ?(?P<z>[A-Z]{2,3})(?=,? \d[\d/.-]{2,9}(?:,? \d\d?:?\d\d)?[ .]*$)"
 )
+_TYPIST = re.compile(
+    r"\d/(?P<x>(?!wk|yr|mo|hr|hpf|kg|ml|dl|cc|min|day|sec|mm|cm|lb|hf|ms|px)[a-z]{2,3})(?=[ .]*(?:\n|$))"
+    r"|(?<![^\W_/])(?P<y>[A-Z]{2,3}/[a-z]{2,3})(?=[ .]*(?:\n|$))"
+)
+_SMALL_WORD = re.compile(r"(?<![^\W_])[a-z]{5,20}(?![^\W_])")
 _LOGIN_CUE = re.compile(r"by|user|login|ist:|scribe:|sent to|(?:forward|rout|assign)ed to", re.IGNORECASE)
+_BY_LOGIN = re.compile(r"(?<![^\W_])(?:by|user|admin) (?P<x>[a-z]{4,20}\d{0,3})(?![^\W_])")
 _LOGIN_AT = re.compile(r"(?<!\d)\d\d:\d\d (?P<x>[a-z]{4,20}\d{0,3}): ")
 _TECHNOLOGIST = re.compile(
     r"(?<![^\W_])(?i:tech(?:nologist)?s?|technician|radiographer|mammographer|initials?|operator|rt|reader(?: \d)?"
-    r"|arbitration|arbiter|signed|initialed|scribe|entered by|system by)\.?[:= ]{1,2}"
+    r"|arbitration|arbiter|reviewer|rad|signed|initialed|scribe|(?:entered|system|interviewed|reviewed|checked) by)\.?[:= ]{1,2}"
     r"(?P<x>(?!BY|ON|AT|AND|MD|BUT|NOT|THE|WAS)[A-Z]{2,3}|[A-Z]\.[ ]?[A-Z]\.)(?![^\W_])"
 )
-_CARET = re.compile(rf"(?<![^\W_^])(?P<x>{_LETTER}[\w'’. -]{{0,40}}\^[\w'’. -]{{1,40}}(?:\^[\w'’.-]{{0,20}}){{0,3}})")
+_CARET = re.compile(rf"(?<![^\W_^])(?P<x>{_LETTER}[\w'’. -]{{0,40}}(?<!\d)\^[\w'’. -]{{1,40}}(?:\^[\w'’.-]{{0,20}}){{0,3}})")
+_BETWEEN_BLANKS = re.compile(r"[^ ]+")
 _LETTER_BY_LETTER = re.compile(rf"(?<![^\W_])(?:{_LETTER} ){{4,}}{_LETTER}(?![^\W_])")
 
 _AND = re.compile(r",?[ \t](?:and|und|et|y|&)[ \t](?:(?:Drs?|Prof|Mrs?|Ms)\.?[ \t])?")
@@ -146,7 +155,7 @@ def _cued(text: str) -> Iterator[tuple[int, int]]:
         behind = list(islice(_TOKEN.finditer(text, match.end()), 6))
         if not colon and behind and _is_eponym(text, ahead + behind, len(ahead)):
             continue
-        yield from _name_at(text, match.end(), sure=False, lower=False, listed=colon)
+        yield from _name_at(text, match.end(), sure=False, lower=":" in match["sep"], listed=colon)
     for match in _BY.finditer(text):
         yield from _several_at(text, match.end())
     for match in _DEGREE.finditer(text):
@@ -154,11 +163,24 @@ def _cued(text: str) -> Iterator[tuple[int, int]]:
     for match in _LOGIN.finditer(text) if _LOGIN_CUE.search(text) else ():
         if is_strange(match["x"]):
             yield match.span("x")
-    yield from (match.span("x" if match["x"] else "y") for match in _INITIALS.finditer(text))
-    yield from (match.span("x") for match in _LOGIN_AT.finditer(text) if is_strange(match["x"]))
+    for pattern in (_INITIALS, _TYPIST):
+        yield from (match.span(match.lastgroup or 0) for match in pattern.finditer(text))
+    yield from (match.span() for match in _SMALL_WORD.finditer(text) if is_login(match.group()))
+    for pattern in (_LOGIN_AT, _BY_LOGIN):
+        yield from (match.span("x") for match in pattern.finditer(text) if is_strange(match["x"]))
     yield from (match.span("x") for match in _ACTOR.finditer(text) if is_name(match["x"]))
-    for pattern in (_TECHNOLOGIST, _CARET) if "^" in text else (_TECHNOLOGIST,):
-        yield from (match.span("x") for match in pattern.finditer(text))
+    yield from (match.span("x") for match in _TECHNOLOGIST.finditer(text))
+    yield from (_without_terms(text, *match.span("x")) for match in _CARET.finditer(text) if "^" in text)
+
+
+def _without_terms(text: str, start: int, end: int) -> tuple[int, int]:
+    """A name with carets (PS3.5 section 6.2.1.1) without the words of the description before and behind it."""
+    words = [(start + m.start(), start + m.end(), m.group()) for m in _BETWEEN_BLANKS.finditer(text[start:end])]
+    while len(words) > 1 and "^" not in words[0][2] and says_nothing(words[0][2]):
+        del words[0]
+    while len(words) > 1 and "^" not in words[-1][2] and says_nothing(words[-1][2]):
+        del words[-1]
+    return words[0][0], words[-1][1]
 
 
 def _several_at(text: str, start: int) -> Iterator[tuple[int, int]]:
@@ -183,7 +205,9 @@ def _name_at(text: str, start: int, *, sure: bool, lower: bool, listed: bool = T
         bare = word.rstrip(".")
         initial = len(bare) == 1 and bare.isupper()
         capital = bare[0].isupper()
-        if bare.lower() in _PARTICLES and number < 4 and _is_capital_behind(text, match.end()):
+        if bare.lower() in _PARTICLES and number < 4 and (
+            _is_capital_behind(text, match.end()) or (lower and text[match.end() : match.end() + 1] == "-")
+        ):
             position = _behind(text, match.end())
             continue
         if initial and number < 4:
@@ -298,9 +322,10 @@ def _is_eponym(text: str, tokens: list[re.Match[str]], index: int) -> bool:
     if _is_listed_eponym(text, tokens, index):
         return True
     last, previous = tokens[index].end(), ""
+    enclosed = text[tokens[index].start() - 1 : tokens[index].start()] == "("
     for token in tokens[index + 1 : index + 5]:
         gap, word = text[last : token.start()], token.group().rstrip(".").lower()
-        if len(gap) > 8 or any(c in gap for c in "\n,;:()") or tokens[index].group().endswith("."):
+        if len(gap) > 8 or any(c in gap for c in ("\n,;:(" if enclosed else "\n,;:()")) or tokens[index].group().endswith("."):
             return False
         if word in _EPONYM_NOUNS:
             return True

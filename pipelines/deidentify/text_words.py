@@ -2,10 +2,11 @@
 
 import re
 import tomllib
+import unicodedata
 from functools import lru_cache
 from pathlib import Path
 
-from pipelines.deidentify.vocabulary import is_known, names, word_names
+from pipelines.deidentify.vocabulary import census_names, english_words, is_known, names, word_names
 
 LISTS = {
     name: frozenset(listed.split())
@@ -34,9 +35,16 @@ def is_strange(word: str) -> bool:
     humps = _CAMEL.findall(word)
     if len(humps) > 1 and "".join(humps) == word and all(map(is_known, humps)):
         return False
-    return any(
-        not is_known(part) and not is_term(part.lower()) for part in re.findall(rf"{_LETTER}+", without_ending(word))
-    )
+    return any(_is_strange_part(part) for part in re.findall(rf"{_LETTER}+", without_ending(word)))
+
+
+def _is_strange_part(part: str) -> bool:
+    small = part.lower()
+    if is_known(part) or small in english_words():
+        return False
+    if not small.isascii():
+        small = "".join(c for c in unicodedata.normalize("NFKD", small) if not unicodedata.combining(c))
+    return small in names() or small in census_names()[0] or not is_term(small)
 
 
 def is_term(small: str) -> bool:
@@ -54,14 +62,24 @@ def is_term(small: str) -> bool:
 def is_given(word: str) -> bool:
     """Whether a list has a word as a given name, or as a name that is no English word."""
     small = without_ending(word).lower()
-    return small in word_names()[0] or (small in names() and not is_known(small))
+    if small in word_names()[0] or small in census_names()[0]:
+        return True
+    return small in names() and not is_known(small)
+
+
+@lru_cache(maxsize=1 << 16)
+def is_login(word: str) -> bool:
+    """Whether a word in small letters is none, but a frequent family name with an initial before or behind it."""
+    if len(word) < 5 or not word.isascii() or not is_strange(word) or word in census_names()[1]:
+        return False
+    return any(part in listed for part in (word[1:], word[:-1]) for listed in (names(), census_names()[1]))
 
 
 @lru_cache(maxsize=1 << 16)
 def is_name(word: str) -> bool:
     """Whether a list of names has a word, be it also an English word."""
     small = without_ending(word).lower()
-    return small in names() or small in word_names()[0] or small in word_names()[1]
+    return any(small in listed for listed in (names(), *word_names(), *census_names()))
 
 
 def without_ending(word: str) -> str:
