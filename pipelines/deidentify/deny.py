@@ -10,6 +10,7 @@ from itertools import permutations
 
 from pipelines.deidentify.dates import day_of
 from pipelines.deidentify.text_names import widened
+from pipelines.deidentify.text_words import LISTS
 from pipelines.deidentify.vocabulary import is_known
 
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "ø": "oe"})
@@ -22,10 +23,14 @@ _LEAST_DIGITS_OF_A_DATE = 3
 """Of the shortest that is looked for: 1 Feb 48."""
 _LETTER = r"[^\W\d_]"
 _WORD = re.compile(rf"{_LETTER}(?:{_LETTER}|[\u0300-\u036f])+")
+_SHORT_AHEAD = re.compile(rf"(?<![^\W_])({_LETTER}{{2}})[ '’-]$")
+_SHORT_BEHIND = re.compile(rf"[ '’-]({_LETTER}{{2}})(?![^\W_])")
 _SPACED = re.compile(rf"(?<![^\W_]){_LETTER}(?:[ .\-_]{{1,2}}{_LETTER}){{2,40}}(?![^\W_])")
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
 _MONTHS = [rf"{m[:3]}(?:{m[3:]})?" for m in ("january", "february", "march", "april", "may", "june", "july", "august")]
 _MONTHS += [rf"{m[:3]}t?(?:{m[3:]})?" for m in ("september", "october", "november", "december")]
+_PLACE_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_GENERIC = frozenset(LISTS["generic_places"])
 _PLACEHOLDERS = frozenset(
     {
         "anon", "anonym", "anonymous", "anonymized", "anonymised", "deidentified", "none", "unknown",
@@ -58,7 +63,8 @@ class DenyList:
     ``names`` and ``places`` hold folded words of at least three letters, ``short_names`` words of two in their case or
     in capitals,
     ``parts`` what is looked for inside longer words (of scripts without spaces), ``ids`` and ``dates`` expressions,
-    ``days`` the same dates as days.
+    ``days`` the same dates as days, ``phrases`` names of places made of known words (Pine Hollow Clinic) as a whole,
+    ``particles`` folded words of two letters that stand in names.
     """
 
     names: frozenset[str] = frozenset()
@@ -68,6 +74,8 @@ class DenyList:
     places: frozenset[str] = frozenset()
     parts: frozenset[str] = frozenset()
     days: frozenset[date] = frozenset()
+    phrases: frozenset[str] = frozenset()
+    particles: frozenset[str] = frozenset()
 
     def __or__(self, other: "DenyList") -> "DenyList":
         return DenyList(
@@ -78,6 +86,8 @@ class DenyList:
             self.places | other.places,
             self.parts | other.parts,
             self.days | other.days,
+            self.phrases | other.phrases,
+            self.particles | other.particles,
         )
 
     def found_in(self, text: str) -> list[tuple[int, int, str]]:
@@ -89,6 +99,8 @@ class DenyList:
             found += [(m.start(), m.end(), "ID") for m in self._id_pattern.finditer(text)]
         if self.dates and digits >= _LEAST_DIGITS_OF_A_DATE:
             found += [(m.start(), m.end(), "DATE") for m in self._date_pattern.finditer(text)]
+        if self.phrases:
+            found += [(m.start(), m.end(), "LOCATION") for m in self._phrase_pattern.finditer(text)]
         for part in self.parts:
             found += [(m.start(), m.end(), "NAME") for m in re.finditer(re.escape(part), text)]
         return found
@@ -111,6 +123,10 @@ class DenyList:
         return _any_of(self.dates)
 
     @cached_property
+    def _phrase_pattern(self) -> re.Pattern[str]:
+        return _any_of(self.phrases)
+
+    @cached_property
     def _long_names(self) -> tuple[frozenset[str], tuple[int, ...]]:
         """Names that are looked for at either end of a longer word, and their lengths."""
         long = frozenset(name for name in self.names if len(name) >= _INSIDE and not is_known(name))
@@ -125,11 +141,21 @@ class DenyList:
                 continue
             spellings = _spellings(word)
             if not self.names.isdisjoint(spellings):
-                yield match.start(), match.end(), "NAME"
+                yield self._with_particles(text, match.start(), match.end())
             elif not self.places.isdisjoint(spellings):
                 yield match.start(), match.end(), "LOCATION"
             elif len(word) > _INSIDE and word.isascii() and not is_known(word):
                 yield from self._ends_of(match.start(), word.lower())
+
+    def _with_particles(self, text: str, start: int, end: int) -> tuple[int, int, str]:
+        """A name with the words of two letters beside it that names of the study hold too, known ones (Te) among them."""
+        behind = _SHORT_BEHIND.match(text, end)
+        if behind and _fold(behind[1]) in self.particles:
+            end = behind.end()
+        ahead = _SHORT_AHEAD.search(text[max(0, start - 4) : start])
+        if ahead and _fold(ahead[1]) in self.particles:
+            start -= len(ahead.group())
+        return start, end, "NAME"
 
     def _ends_of(self, start: int, word: str) -> Iterable[tuple[int, int, str]]:
         names, lengths = self._long_names
@@ -150,6 +176,7 @@ def deny_list(
     *, names: Iterable[str] = (), places: Iterable[str] = (), ids: Iterable[str] = (), dates: Iterable[str] = ()
 ) -> DenyList:
     """A deny list of person names (any PN form), places (generic words pass), ids and dates (DA)."""
+    names, places = list(names), list(places)
     long: set[str] = set()
     short: set[str] = set()
     parts: set[str] = set()
@@ -171,7 +198,19 @@ def deny_list(
         places=frozenset(words - long),
         parts=frozenset(parts),
         days=frozenset(day for day in map(day_of, dates) if day),
+        particles=frozenset(_fold(w) for name in names for w in name_words(name) if len(w) == 2),
+        phrases=frozenset(phrase for place in places for phrase in _place_phrases(place)),
     )
+
+
+def _place_phrases(place: str) -> Iterable[str]:
+    """The words of a place's name that are known but not generic, as they follow one another: Pine Hollow."""
+    for part in re.split(r"[,;|()/]+", place):
+        words = _PLACE_WORD.findall(part)
+        own = [i for i, word in enumerate(words) if word.lower() not in _GENERIC]
+        several = words[own[0] : own[-1] + 1] if own else []
+        if len(several) > 1 and all(map(is_known, several)):
+            yield r"[\s-]+".join(map(re.escape, several))
 
 
 def is_placeholder(text: str) -> bool:

@@ -55,12 +55,12 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         rf"{_B}(?<!\d[.-])(?P<x>(?:\+?1[ .-])?\d{{3}}([ .-])\d{{3}}\2\d{{4}}(?: ?(?:x|ext\.?) ?\d{{1,6}})?){_E}",
         rf"{_B}(?<!\d[.-])(?P<x>\d{{3}}-\d{{4}}){_E}(?!-)",
         rf"(?<![^\W_])(?=\+(?:\D{{0,3}}\d){{7}})(?P<x>\+\d{{1,3}}(?:[ ./-]{{0,2}}\(?\d{{1,9}}\)?){{2,7}}){_E}",
-        rf"{_B}{_SPOKEN_PHONE}(?i: ?(?:no|nr|number)\b)?[.:# ]{{1,3}}(?P<x>[+(]?\d[\d ()./-]{{1,18}}\d)(?! ?(?:mm"
+        rf"{_B}{_SPOKEN_PHONE}(?i: ?(?:no|nr|number|centre|center|back|line|him|her|on|at)\b)?[.:# ]{{1,3}}(?P<x>[+(]?\d[\d ()./-]{{1,18}}\d)(?! ?(?:mm"
         rf"|cm)\b)",
         rf"{_B}(?P<x>0\d(?:[ .]\d\d){{4}}){_E}",
         rf"{_B}(?i:(?:reading|work) ?room|front desk|reception|scheduling|desk)[:,]? (?P<x>\d{{4,5}}){_E}",
         rf"{_B}\d\d:\d\d \((?P<x>\d{{4,5}})\)",
-        rf"{_B}(?P<x>0\d{{2,4}} ?[/-] ?\d{{4,8}}){_E}",
+        rf"{_B}(?!\d{{4}}-[0-2]\d[0-5]\d{_E})(?P<x>0\d{{2,4}} ?[/-] ?\d{{4,8}}){_E}",
         rf"{_B}(?P<x>0\d{{2,4}} \d{{3,4}} ?\d{{3,4}}){_E}",
         rf"(?<=\d )(?P<x>x ?\d{{3,6}}){_E}(?! ?(?:x|mm|cm|px))",
         rf"{_B}(?P<x>(?:1-?8\d\d-|\d{{3}}-)(?=[A-Z0-9-]*[A-Z])[A-Z0-9][A-Z0-9-]{{2,9}}[A-Z0-9]){_E}",
@@ -69,7 +69,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         rf"{_B}(?<!\d[-.])(?P<x>\d{{3}}-\d{{2}}-\d{{4}}){_E}",
         rf"{_B}(?<!\d[ .])(?P<x>\d{{3}} \d{{3}} \d{{4}}){_E}",
         rf"{_B}{_STRONG_CUE}{_NUMBER}?(?i: (?:is|was|reads))?[:#= ]{{1,3}}(?P<x>(?:[A-Z]{{2,4}} )?{_ID}){_E}",
-        rf"{_B}{_WEAK_CUE}(?:{_NUMBER}[:#= ]{{0,3}}|[#:] ?| )(?P<x>{_ID}){_E}(?<!\b\d)(?<!\b\d\d)(?! ?(?:mm|cm|%"
+        rf"{_B}{_WEAK_CUE}(?:{_NUMBER}[:#= ]{{0,3}}|[#:] ?| )(?![A-TV-Z]\d[0-9A-Z]\.)(?P<x>{_ID}){_E}(?<!\b\d)(?<!\b\d\d)(?! ?(?:mm|cm|%"
         rf"|images)\b)",
         rf"{_B}(?<!\d[.,])(?P<x>\d{{6,}})(?![^\W_])(?!\.\d)",
         rf"{_B}(?P<x>[A-Za-z]{{1,6}}[-_./]?\d{{5,}}[A-Za-z]?){_E}",
@@ -97,6 +97,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         rf"\b(?P<x>(?:{_WORD} ){{0,2}}{_WORD},? (?:{_STATES}),? \d{{5}}(?:-\d{{4}})?)\b",
         rf"{_B}(?P<x>(?:{_STATES}),? \d{{5}}(?:-\d{{4}})?){_E}",
         rf"{_B}(?P<x>[A-Z]{{1,2}}\d[\dA-Z]? \d[A-Z]{{2}}){_E}",
+        rf"{_B}(?P<x>[AC-FHKNPRTV-Y]\d[\dW] (?=[A-Z]{{0,3}}\d)[\dAC-FHKNPRTV-Y]{{4}}){_E}",
         rf"{_B}(?P<x>(?:(?:{_PROVINCES}),? )?[A-Z]\d[A-Z] \d[A-Z]\d){_E}",
         rf"{_B}(?P<x>(?:NSW|VIC|QLD|SA|WA|TAS|ACT|NT),? \d{{4}}){_E}",
         rf"{_B}(?P<x>Co\. {_WORD}){_E}",

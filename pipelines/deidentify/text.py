@@ -17,7 +17,7 @@ from pipelines.deidentify.text_dates import dates_in
 from pipelines.deidentify.text_names import eponym_terms, names_in
 from pipelines.deidentify.text_numbers import numbers_in
 from pipelines.deidentify.text_words import is_strange, says_nothing
-from pipelines.deidentify.vocabulary import code_meanings, is_known, is_procedure
+from pipelines.deidentify.vocabulary import code_meanings, english_words, is_known, is_procedure
 
 Span = tuple[int, int, str]
 
@@ -286,10 +286,15 @@ def _locations(text: str) -> Iterator[tuple[int, int]]:
         return
     for match in (m for p in COMPILED["PLACE"] for m in p.finditer(text)):
         words = [w for name in ("w", "w2") if name in match.re.groupindex for w in _words_of(match, name)]
-        strange = [start for start, word in words if is_strange(word) or word in _SAINTS]
+        strange = [start for start, word in words if _is_of_a_place(word)]
         if strange:
             begins = match.start("w") == match.start("x")
             yield (strange[0] if begins and strange[0] < match.end("w") else match.start("x")), match.end("x")
+
+
+def _is_of_a_place(word: str) -> bool:
+    """Whether a word tells one institution from another: a strange or a plain English one, or a saint."""
+    return word in _SAINTS or is_strange(word) or word.lower() in english_words()
 
 
 def _words_of(match: re.Match[str], name: str) -> list[tuple[int, str]]:

@@ -47,7 +47,7 @@ _CUE = (
     r"(?:on|dated?|since|from|until|till|before|after|through|thru|am|vom|bis|seit|le|du|el|del|dob|seen|done|performed"
     r"|visit|exam|study|comparison|sent|mri|dexa|pet|ct|mammo|mammogram|ultrasound|booster|due|drawn|overread"
     r"|mri of|answered|called|spoke|paged|faxed|mailed|scheduled|rescheduled|received|returned|read|signed|dictated|given|placed"
-    r"|drawn|lm|msg|message|cancell?ed|appt|appointment|surgery|biopsy|bx|results?|path|us of|study of|exam of|mammogram of)"
+    r"|drawn|log|lm|msg|message|cancell?ed|appt|appointment|surgery|biopsy|bx|results?|path|us of|study of|exam of|mammogram of)"
 )
 _YEAR_CUE = (
     r"(?:in|since|from|until|till|before|after|during|year|circa|around|early|late|mid|dated?|im jahr|seit|en|depuis"
@@ -95,7 +95,7 @@ _PATTERNS = [
         (_NUMBERS, rf"{_START}(?P<m>0?[1-9]|1[0-2])(?P<sep>[/.-])(?P<y>{_YEAR}){_END}"),
         (_NUMBERS, rf"{_START}(?P<y>{_YEAR})(?P<sep>-)(?P<m>0[1-9]|1[0-2]){_END}"),
         # 3/5 after a word that speaks of dates
-        (_NUMBERS, rf"\b(?:{_CUE}:?|again|attempt \d) (?P<x>{_DAY}[/.]{_DAY}\.?)(?![^\W_])(?![./-]\d)(?! ?(?:mm|cm|x\b|×|%|to \d))"),
+        (_NUMBERS, rf"\b(?:{_CUE}:?|again|attempt \d) (?P<x>{_DAY}[/.]{_DAY}\.?)(?![^\W_])(?![./-]\d)(?! ?(?:mm|cm|x\b|×|%))"),
         # 6/30, whose second number is no month, as no share of nodes; 18.04. of German
         (
             _NUMBERS,
@@ -111,6 +111,12 @@ _PATTERNS = [
             r"(?! ?(?:mm|cm|%|nodes?|LN|lymph|cores?|samples?|positive|axillary|sentinel|hpf|HPF|views?))",
         ),
         (_NUMBERS, rf"(?:(?<=/\d)|(?<=/\d\d))(?:,| and|, and| &) (?P<x>(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01])){_END}{_NO_UNIT}"),
+        # 9/10 9a, 2/8 1:45p, 8/10 10:12: before a time of day
+        (
+            _NUMBERS,
+            rf"{_START}(?P<x>(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01]))(?=,?(?: at| @)? (?:[01]?\d|2[0-3])(?::[0-5]\d ?[ap]?m?|[ap]m?)"
+            r"(?![^\W_]))",
+        ),
         # 2015 after a word that speaks of years
         (_LONG_YEAR, rf"\b{_YEAR_CUE}[ -](?P<x>(?P<y>(?:19|20)\d\d)){_END}{_NO_UNIT}"),
     )

@@ -23,7 +23,7 @@ _LETTER = r"[^\W\d_]"
 _TOKEN = re.compile(rf"{_LETTER}(?:{_LETTER}|[\u0300-\u036f])*(?:['’]{_LETTER}+)*\.?")
 _PARTICLE_AHEAD = re.compile(
     r"(?<![^\W_])(?i:(?:van|von|vom|de|del|della|di|da|dos|das|du|la|le|los|der|den|ter|ten|zu|zum"
-    r"|el|al|bin|ibn|abu|ben)[ \t]){1,3}$"
+    r"|el|al|bin|ibn|abu|ben|[óo])[ \t]){1,3}$"
     r"|(?<![^\W_])[dlmo]['’]$",
     re.IGNORECASE,
 )
@@ -80,7 +80,7 @@ _LOGIN = re.compile(
     r"(?:[^.\n;]{0,50}?\b(?:by|user|login|to))?[ :]+)(?P<x>[a-z][a-z]{2,20}\d{0,4})(?![^\W_])"
 )
 _INITIALS = re.compile(
-    r"(?<![^\W_])by (?P<x>(?!US|CT|MR|IR|PT|OT|GP|ED|NM|MD|OB|CC|ML|LM|RN|RT|AI|BB|OR|XR)[A-Z]{2})(?= \d| *[.;,\n]| *$)"
+    r"(?<![^\W_])by (?P<x>(?!US|CT|MR|IR|PT|OT|GP|ED|NM|MD|OB|CC|ML|LM|RN|RT|AI|BB|OR|XR)[A-Z]{2})(?= \d| on\b| *[.;,\n]| *$)"
     r"|[.!?\n)] ?[-–—/] ?(?P<y>[A-Z]{2,3})[ .]*$"
     r"|(?<![^\W_])(?:and|by|with) (?P<w>[A-Z]{2})(?=,? (?:RN|RT|MD|DO|NP|PA)(?![^\W_]))"
     r"|[.!?\n)] ?[-–—/]? ?(?P<z>[A-Z]{2,3})(?=,? \d[\d/.-]{2,9}(?:,? \d\d?:?\d\d)?[ .]*$)"
@@ -88,11 +88,17 @@ _INITIALS = re.compile(
 _TYPIST = re.compile(
     r"\d/(?P<x>(?!wk|yr|mo|hr|hpf|kg|ml|dl|cc|min|day|sec|mm|cm|lb|hf|ms|px)[a-z]{2,3})(?=[ .]*(?:\n|$))"
     r"|(?<![^\W_/])(?P<y>[A-Z]{2,3}/[a-z]{2,3})(?=[ .]*(?:\n|$))"
+    r"|\d\d ?/ ?(?P<z>[A-Z]{2,3})(?=[ .]*(?:\n|$))"
+    r"|(?<![^\W_])D/T:? (?P<u>[A-Z]{2,3}/[A-Z]{2,3})(?![^\W_])|[.!?] (?P<t>[A-Z]{2,3}/[A-Z]{2,3})(?=[ .]*(?:\n|$))"
+    r"|(?<![^\W_])(?i:thx|thanks|ty|rgds|regards)[,. !]{1,2}[-–]? ?(?P<v>[A-Z]{2,3})(?=[ .]*(?:\n|$))"
 )
 _SMALL_WORD = re.compile(r"(?<![^\W_])[a-z]{5,20}(?![^\W_])")
 _LOGIN_CUE = re.compile(r"by|user|login|ist:|scribe:|sent to|(?:forward|rout|assign)ed to", re.IGNORECASE)
 _BY_LOGIN = re.compile(r"(?<![^\W_])(?:by|user|admin) (?P<x>[a-z]{4,20}\d{0,3})(?![^\W_])")
-_LOGIN_AT = re.compile(r"(?<!\d)\d\d:\d\d (?P<x>[a-z]{4,20}\d{0,3}): ")
+_LOGIN_BEHIND = re.compile(r" [-–] (?P<x>[a-z]{5,20}\d{0,3})[ .]*$")
+_LOGIN_AT = re.compile(
+    r"(?<!\d)\d\d:\d\d (?P<x>[a-z]{4,20}\d{0,3}): |(?:^|[.\n] )(?P<y>[a-z]{4,20}\d{0,3}) \d\d:\d\d(?!\d)"
+)
 _TECHNOLOGIST = re.compile(
     r"(?<![^\W_])(?i:tech(?:nologist)?s?|technician|radiographer|mammographer|initials?|operator|rt|reader(?: \d)?"
     r"|arbitration|arbiter|reviewer|rad|signed|initialed|scribe|(?:entered|system|interviewed|reviewed|checked) by)\.?[:= ]{1,2}"
@@ -108,7 +114,8 @@ _EPONYM_ALONE = re.compile(
     r" (?:\d|(?:r|rho|[IVX]+)(?![^\W_])|(?:not|is|was) (?:suspected|excluded|considered|tested)"
     r"|unlikely|negative|positive|excluded)"
 )
-_FAMILY_NAME = re.compile(rf" (?P<x>{_UPPER}[^\W\d_]{{2,}})(?!\w|:)")
+_FAMILY_NAME = re.compile(rf" (?P<x>{_UPPER}[^\W\d_]+)(?!\w|:)")
+_GIVEN_BEHIND = re.compile(rf", (?P<x>{_UPPER}{{3,}})(?!\w|:)")
 _NEXT_CAPITAL = re.compile(rf"[ \t]*(?:[a-z]{{1,5}}[ \t]+){{0,2}}({_LETTER})")
 _NEXT_LETTER = re.compile(r"[ \t]+([^\W\d_])")
 _VIEW = re.compile(r"[ \t](?:MLO|CC|ML)")
@@ -136,6 +143,9 @@ def _with_family_name(text: str, start: int, end: int) -> int:
 
     Words that are known by their stem alone (Lopes), by an eponym (Fitzpatrick) or as a word (Rice) end names, too.
     """
+    listed = _GIVEN_BEHIND.match(text, end) if text[start:end].isupper() and " " not in text[start:end] else None
+    if listed is not None and not is_known(listed["x"]):
+        return listed.end("x")
     behind = _FAMILY_NAME.match(text, end)
     if behind is None or text[start:end].isupper() != behind["x"].isupper():
         return end
@@ -166,8 +176,9 @@ def _cued(text: str) -> Iterator[tuple[int, int]]:
     for pattern in (_INITIALS, _TYPIST):
         yield from (match.span(match.lastgroup or 0) for match in pattern.finditer(text))
     yield from (match.span() for match in _SMALL_WORD.finditer(text) if is_login(match.group()))
-    for pattern in (_LOGIN_AT, _BY_LOGIN):
-        yield from (match.span("x") for match in pattern.finditer(text) if is_strange(match["x"]))
+    for pattern in (_LOGIN_AT, _BY_LOGIN, _LOGIN_BEHIND):
+        found = ((match, match[match.lastgroup or 0]) for match in pattern.finditer(text))
+        yield from (match.span(match.lastgroup or 0) for match, word in found if is_strange(word) or is_login(word))
     yield from (match.span("x") for match in _ACTOR.finditer(text) if is_name(match["x"]))
     yield from (match.span("x") for match in _TECHNOLOGIST.finditer(text))
     yield from (_without_terms(text, *match.span("x")) for match in _CARET.finditer(text) if "^" in text)
@@ -300,9 +311,9 @@ def _unknown(text: str, tokens: list[re.Match[str]]) -> Iterator[tuple[int, int]
 
 def _is_code(text: str, word: str, start: int, end: int) -> bool:
     """Whether a word is part of a code (T2N1M0, GEMS_FFDM) or an abbreviation, and no listed name."""
-    if is_name(word):
-        return False
     beside = (text[start - 1 : start] or " ") + (text[end : end + 1] or " ")
+    if is_name(word):
+        return word.isupper() and len(word) < 5 and beside[1].isdecimal()
     if any(c.isdecimal() for c in beside):
         return len(word) < 6
     if not word.isupper():
@@ -325,7 +336,7 @@ def _is_eponym(text: str, tokens: list[re.Match[str]], index: int) -> bool:
     enclosed = text[tokens[index].start() - 1 : tokens[index].start()] == "("
     for token in tokens[index + 1 : index + 5]:
         gap, word = text[last : token.start()], token.group().rstrip(".").lower()
-        if len(gap) > 8 or any(c in gap for c in ("\n,;:(" if enclosed else "\n,;:()")) or tokens[index].group().endswith("."):
+        if len(gap) > 8 or any(map(str.isdecimal, gap)) or any(c in gap for c in ("\n,;:(" if enclosed else "\n,;:()")) or tokens[index].group().endswith("."):
             return False
         if word in _EPONYM_NOUNS:
             return True

@@ -8,7 +8,7 @@ one (entry no. RSL-219).
 
 import re
 
-from pipelines.deidentify.text_words import LISTS, is_strange
+from pipelines.deidentify.text_words import LISTS
 from pipelines.deidentify.vocabulary import is_known, is_procedure
 
 Numbered = tuple[int, int, str]
@@ -46,13 +46,13 @@ _SHAPES = re.compile(
     r"|(?:FY)?(?:19|20)\d\d(?:[-–/](?:(?:19|20)?\d\d|[a-z]+))?s?"  # 2015-2017, 1990s, 2015-present
     r"|[A-TV-Z]\d[0-9A-Z]\.[0-9A-Z]{1,4}"  # an ICD-10 code
     r"|[ypcram]{0,3}T(?:is|[0-4x])[a-d]?(?:mi)?[, ]?[ypcram]{0,3}N[0-3x].{0,8}"  # a TNM stage
-    r"|RID\d{1,5}|NCT\d{8}"
+    r"|RID\d{1,5}|NCT\d{8}|1\.2\.840\.10008(?:\.\d{1,4}){1,8}"
     r"|1:\d{1,3}(?:,?\d{3})*"  # a dilution
     r"|[cgp]\.[^\W\d_]{0,4}\d{1,5}[-+_\w*>]{0,16}|\d{3,4}(?:del|ins|dup)[A-Z]{1,4}"  # a variant of a gene
     r")",
 )
 _CODE_CUE = re.compile(
-    r"(?<![^\W_])(?:CPT|HCPCS|MBS|OHIP|[Ii]tem|(?:[Ff]ee|[Bb]illing|[Rr]evenue|[Tt]ariff|[Ss]ervice) [Cc]ode|ICD(?:-?(?:9|10))?(?:-CM)?|SNOMED|SCT|LOINC|SRT|DCM|CID|RadLex|OPS|CCAM|EBM|GOÄ|procedure code"
+    r"(?<![^\W_])(?:CPT|HCPCS|CCSD(?: code)?|NHRPL|MBS|OHIP|[Ii]tem|(?:[Ff]ee|[Bb]illing|[Rr]evenue|[Tt]ariff|[Ss]ervice) [Cc]ode|ICD(?:-?(?:9|10))?(?:-CM)?|SNOMED|SCT|LOINC|SRT|DCM|CID|RadLex|OPS|CCAM|EBM|GOÄ|procedure code"
     r"|exam code|code CCAM|EN|IEC|ISO|FDA|[Bb][- ]?values?|b|TR|TE|TI|FOV|matrix|bandwidth|dose|DLP|DAP|level|per|of|n|[xyzXYZ]|SNR|CNR|[MP]PV|EI|index|row|column|mean|median|counts?|plt"
     r"|platelets|WBC"
     r"|trial|TMIST|ECOG|ACOSOG|NSABP|SWOG|Alliance|protocol|model|mod\.|Modell|modèle)[ :=#.(]{1,3}$"
@@ -61,11 +61,12 @@ _LISTED = re.compile(r"(?:,|;|/|,? and| &| \+)? ?")
 _VERSION = re.compile(r"(?i:[vV]|ver|version|rev|release|software|sw|build|firmware|update|algorithm)\.?[ :]{0,2}$")
 _DOTTED = re.compile(r"(?i:v|rev)?\d{1,4}(?:[._]\d{1,5}){1,4}[a-z]?\d?", re.I)
 _CLOCK = re.compile(r"(?:[01]\d|2[0-3])[0-5]\d(?:[-–](?:[01]\d|2[0-3])[0-5]\d)?(?:h|hrs)?")
+_HOURS = re.compile(r"(?:0[6-9]|1\d|2[0-3])[0-5][05][-–](?:0[6-9]|1\d|2[0-3])[0-5][05]")
 _CLOCK_CUE = re.compile(
     r"(?:(?<![^\W_])(?i:at|arr|sched(?:uled)?|compl(?:eted)?|chk|time|@|from|until|till|to|by|since|paged|called|begin|began|start(?:ed)?|end(?:ed)?|stop|in"
-    r"|out|arrived|admission|slot|shift|session|hours|scan|um|à|a las)|@|(?:^|\n)[DT]:|[-/.]\d\d(?:\d\d)?|(?:19|20)\d\d|>|[-–])[ :,]{1,2}$"
+    r"|out|arrived?|admission|slot|shift|session|hours|scan|um|à|a las)|@|(?:^|\n)[DT]:|[-/.]\d\d(?:\d\d)?|(?:19|20)\d\d(?:\d{4})?|>|[-–])[ :,(]{1,2}$"
 )
-_CLOCK_BEHIND = re.compile(r"[ ]?(?:hrs?|hours|h|Uhr|[A-Z][DS]T)(?![^\W_])")
+_CLOCK_BEHIND = re.compile(r"[ ]?(?:start|slot|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,5}|hrs?|hours|h|Uhr|[A-Z][DS]T)(?![^\W_])")
 _PHONE_CUE = re.compile(
     r"(?<![^\W_])(?i:t[eé]l(?:e(?:phone|fon|fono|fax))?|ph(?:one)?|fax|pagers?|pgr|bpr|beeper|bleep|mob(?:ile)?|cell"
     r"|handy|ext(?:ension|ns?)?|call(?: back)?|dial|durchwahl|line|hotline|desk|direct|front desk|office|home|work"
@@ -82,7 +83,9 @@ _COUNTED = frozenset(LISTS["counted"])
 _PRODUCTS = frozenset(LISTS["makers"] | LISTS["products"])
 _PHRASE_AHEAD = re.compile(r"(?:[^\W_]+[ /-]{1,2}){1,4}$")
 _GROUPS_AHEAD = re.compile(r"(?<![\w.,:/-])(?:\(0\)|(?:\+?\d{1,5} ){1,6})$")
-_PREFIX = re.compile(r"(?<![^\W_])([A-Z]{3,4}) $")
+_PREFIX = re.compile(r"(?<![^\W_])([A-Z]{2,4}) $")
+_TAIL = re.compile(r" ?/ ?\d{1,4}(?![\w/]|[.,:]\d)")
+_PLATE = re.compile(r"[A-Z]{2,4}\d{2,}[A-Z]{1,3}")
 _NEXT_GROUP = re.compile(r" (\d{2,5})(?![\w.,/:-]*\w)")
 _GROUPED = re.compile(r"(?<![\w.,/:-])\+?\d{1,5}(?: \d{2,5}){2,6}(?![^\W_]|[.,/:-]\w)")
 _LEAST_GROUPED = 8
@@ -123,8 +126,10 @@ def _is_clinical(chunk: str, ahead: str, behind: str) -> bool:
     digits = len(_DIGIT.findall(chunk))
     cue = _ID_CUE.search(ahead)
     counted = cue is not None and (cue["what"] or "").lower().removesuffix("s") in _COUNTED
-    if digits <= _FEW:
+    if digits <= _FEW and not (len(chunk) > 5 and _PLATE.fullmatch(chunk) and not is_known(chunk)):
         return cue is None or counted or (chunk.isdecimal() and digits < _FEW) or _SHAPES.fullmatch(chunk) is not None
+    if _HOURS.fullmatch(chunk) is not None and _PHONE_CUE.search(ahead) is None:
+        return True
     if _CLOCK.fullmatch(chunk) is not None and (_CLOCK_CUE.search(ahead) or _CLOCK_BEHIND.match(behind)):
         return True
     if _PHONE_CUE.search(ahead) is not None and not _SHAPES.fullmatch(chunk):
@@ -169,5 +174,7 @@ def _whole(text: str, start: int, end: int) -> tuple[int, int]:
     last = end
     while (group := _NEXT_GROUP.match(text, last)) and not _MEASURE_BEHIND.match(text, group.end()):
         last = group.end()
-    letters = _PREFIX.search(text[max(0, first - 6) : first]) if (first, last) != (start, end) else None
-    return first - len(letters.group()) if letters and is_strange(letters[1]) else first, last
+    if tail := _TAIL.match(text, last):
+        last = tail.end()
+    letters = _PREFIX.search(text[max(0, first - 6) : first])
+    return first - len(letters.group()) if letters and not is_known(letters[1]) else first, last
