@@ -204,12 +204,13 @@ def deny_list(
 
 
 def _place_phrases(place: str) -> Iterable[str]:
-    """The words of a place's name that are known but not generic, as they follow one another: Pine Hollow."""
+    """The words of a place's name that are known but not generic, as they follow one another (Pine Hollow), or the
+    whole name where one of its words alone is (Juniper Breast Center)."""
     for part in re.split(r"[,;|()/]+", place):
         words = _PLACE_WORD.findall(part)
         own = [i for i, word in enumerate(words) if word.lower() not in _GENERIC]
-        several = words[own[0] : own[-1] + 1] if own else []
-        if len(several) > 1 and all(map(is_known, several)):
+        several = words[own[0] : own[-1] + 1] if len(own) > 1 else words
+        if own and len(several) > 1 and all(map(is_known, several)):
             yield r"[\s-]+".join(map(re.escape, several))
 
 

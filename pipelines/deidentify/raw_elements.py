@@ -3,7 +3,7 @@
 What writers do by the book is parsed here, several times faster than by pydicom; whatever is unusual is left to it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from struct import Struct
 from typing import Literal
 
@@ -57,19 +57,21 @@ def tag_of(tag: int) -> BaseTag:
     return found
 
 
-_Head = tuple[BaseTag, str | None, bool, bool]
-"""Of an element's first bytes: its tag, VR (None where none is stated), whether its length is the longer kind, and
-whether its value may be an empty one."""
+_Head = tuple[BaseTag, str | None, int]
+"""Of an element's first bytes: its tag, VR (None where none is stated), and which of these kinds it is."""
+
+_TEXT, _OTHER, _LONGER, _STOP, _NONE = range(5)
+"""Of a short length, and a value that may be an empty one or not; of a longer length; where parsing stops; no element."""
 
 _ORDERS = [(implicit, little) for implicit in (True, False) for little in (True, False)]
 _HEAD = {(i, little): Struct(("<" if little else ">") + ("4sI" if i else "6sH")).unpack_from for i, little in _ORDERS}
-_heads: dict[tuple[bool, bool], dict[bytes, _Head]] = {order: {} for order in _ORDERS}
+_heads: dict[tuple[bool, bool, Container[int]], dict[bytes, _Head]] = {}
 
 Elements = dict[BaseTag, DataElement | RawDataElement]
 
 
 def elements_in(
-    data: bytes, start: int, end: int, *, implicit: bool, little: bool, stop: frozenset[int] = frozenset()
+    data: bytes, start: int, end: int, *, implicit: bool, little: bool, stop: Container[int] = frozenset()
 ) -> tuple[Elements, int]:
     """The elements of ``data[start:end]`` up to one of the tags ``stop``, and the position where that was.
 
@@ -77,48 +79,56 @@ def elements_in(
     Raises TooShortError where an element goes beyond ``end``, UnusualError for what is not by the book.
     """
     found: Elements = {}
-    read_head, heads, long_length = _HEAD[implicit, little], _heads[implicit, little], _LENGTH[little]
-    made = tuple.__new__  # what a named tuple's own constructor comes to, in half the time
+    read_head, long_length = _HEAD[implicit, little], _LENGTH[little]
+    heads = _heads.setdefault((implicit, little, stop), {})
+    made, raw = tuple.__new__, RawDataElement  # what a named tuple's own constructor comes to, in half the time
     position, last = start, end - 8
     while position <= last:
         head, length = read_head(data, position)
-        known = heads.get(head)
-        if known is None:
-            known = _known_head(head, implicit, little)
-        tag, vr, is_long, is_text = known
-        if tag in stop:
-            return found, position
+        tag, vr, kind = heads.get(head) or _known_head(head, implicit, little, stop)
         begin = position + 8
-        if is_long:
+        if kind > _OTHER:
+            if kind == _STOP:
+                return found, position
+            if kind == _NONE:
+                raise UnusualError
             if begin + 4 > end:
                 raise TooShortError(begin + 4)
             (length,) = long_length(data, begin)
             begin += 4
-        if vr == "":
-            raise UnusualError
-        value_end = after = begin + length
+        position = begin + length
         if length == UNDEFINED:
             if vr != "SQ" and (vr is not None or vr_in_dictionary(int(tag)) != "SQ"):
                 raise UnusualError
             vr = "SQ"
-            after = _end_of_items(data, begin, end, implicit, little, 0)
-            value_end = after - 8
-        elif after > end:
-            raise TooShortError(after)
-        value = data[begin:value_end] if length or is_text or vr == "SQ" else None
-        found[tag] = made(RawDataElement, (tag, vr, length, value, begin, implicit, little, True, False))
-        position = after
+            position = _end_of_items(data, begin, end, implicit, little, 0)
+            value: bytes | None = data[begin : position - 8]
+        elif length:
+            if position > end:
+                raise TooShortError(position)
+            value = data[begin:position]
+        else:
+            value = b"" if kind == _TEXT or vr in _EMPTY else None
+        found[tag] = made(raw, (tag, vr, length, value, begin, implicit, little, True, False))
     return found, position
 
 
-def _known_head(head: bytes, implicit: bool, little: bool) -> _Head:
-    """What the bytes of a tag, and of a VR if it is stated, say; where it is no element's the VR is ""."""
+def _known_head(head: bytes, implicit: bool, little: bool, stop: Container[int]) -> _Head:
+    """What the bytes of a tag, and of a VR if it is stated, say."""
     order: Literal["little", "big"] = "little" if little else "big"
     group, element = int.from_bytes(head[:2], order), int.from_bytes(head[2:4], order)
-    stated: tuple[str | None, bool] = (None, False) if implicit else _VRS.get(head[4:], ("", False))
-    vr, is_long = ("", stated[1]) if group in (0, 0xFFFE) else stated
-    known = tag_of(group << 16 | element), vr, is_long, vr in _EMPTY
-    heads = _heads[implicit, little]
+    number = group << 16 | element
+    vr: str | None = None
+    kind = _OTHER
+    if number in stop:
+        kind = _STOP
+    elif group in (0, 0xFFFE) or (not implicit and head[4:] not in _VRS):
+        kind = _NONE
+    elif not implicit:
+        vr, is_long = _VRS[head[4:]]
+        kind = _LONGER if is_long else _TEXT if vr in _EMPTY else _OTHER
+    known = tag_of(number), vr, kind
+    heads = _heads[implicit, little, stop]
     if len(heads) < _MOST_HELD:
         heads[head] = known
     return known

@@ -149,19 +149,21 @@ def _meta(head: bytes) -> tuple[Elements, str, int]:
     """The file meta information (PS3.10 section 7.1), its transfer syntax, and where the data set starts."""
     if head[128:132] != b"DICM":
         raise UnusualError
-    others = _Others()
-    elements, start = elements_in(head, 132, len(head), implicit=False, little=True, stop=others)
+    elements, start = elements_in(head, 132, len(head), implicit=False, little=True, stop=_OTHERS)
     stated = elements.get(tag_of(_TRANSFER_SYNTAX))
     if stated is None or not stated.value:
         raise UnusualError
     return elements, stated.value.decode("latin-1").rstrip("\0 "), start
 
 
-class _Others(frozenset[int]):
+class _Others:
     """All tags outside the file meta information's group."""
 
     def __contains__(self, tag: object) -> bool:
         return isinstance(tag, int) and tag >> 16 != 2
+
+
+_OTHERS = _Others()
 
 
 def _header(raw: BinaryIO, head: bytes, meta: Elements, syntax: str, start: int) -> Header:

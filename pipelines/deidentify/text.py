@@ -216,7 +216,7 @@ def _finders(unknown_names: bool) -> dict[str, Callable[[str], Iterable[tuple[in
         "LOCATION": _locations,
         "NAME": lambda text: names_in(text, unknown=unknown_names),
         "EMAIL": _matches("EMAIL"),
-        **{kind: _numbers(kind, unknown=unknown_names) for kind in ("ID", "PHONE")},
+        **{kind: _numbers(kind) for kind in ("ID", "PHONE")},
     }
 
 
@@ -254,11 +254,9 @@ def _matches(kind: str) -> Callable[[str], Iterable[tuple[int, int]]]:
     return find
 
 
-def _numbers(kind: str, *, unknown: bool) -> Callable[[str], Iterable[tuple[int, int]]]:
-    """Numbers that look like one kind; with ``unknown`` those that nothing explains, and that are no dates, too."""
+def _numbers(kind: str) -> Callable[[str], Iterable[tuple[int, int]]]:
+    """Numbers that look like one kind, and those that nothing explains and that are no dates."""
     by_pattern = _matches(kind)
-    if not unknown:
-        return by_pattern
 
     def find(text: str) -> Iterable[tuple[int, int]]:
         unexplained = [(start, end) for start, end, its in numbers_in(text) if its == kind]

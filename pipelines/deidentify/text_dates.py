@@ -95,7 +95,7 @@ _PATTERNS = [
         (_NUMBERS, rf"{_START}(?P<m>0?[1-9]|1[0-2])(?P<sep>[/.-])(?P<y>{_YEAR}){_END}"),
         (_NUMBERS, rf"{_START}(?P<y>{_YEAR})(?P<sep>-)(?P<m>0[1-9]|1[0-2]){_END}"),
         # 3/5 after a word that speaks of dates
-        (_NUMBERS, rf"\b(?:{_CUE}:?|again|attempt \d) (?P<x>{_DAY}[/.]{_DAY}\.?)(?![^\W_])(?![./-]\d)(?! ?(?:mm|cm|x\b|×|%))"),
+        (_NUMBERS, rf"\b(?:{_CUE}:?|again|attempt \d|screening of|board|meeting|conf(?:erence)?|clinic|rounds) (?P<x>{_DAY}[/.]{_DAY}\.?)(?![^\W_])(?![./-]\d)(?! ?(?:mm|cm|x\b|×|%))"),
         # 6/30, whose second number is no month, as no share of nodes; 18.04. of German
         (
             _NUMBERS,

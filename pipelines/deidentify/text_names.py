@@ -80,10 +80,11 @@ _LOGIN = re.compile(
     r"(?:[^.\n;]{0,50}?\b(?:by|user|login|to))?[ :]+)(?P<x>[a-z][a-z]{2,20}\d{0,4})(?![^\W_])"
 )
 _INITIALS = re.compile(
-    r"(?<![^\W_])by (?P<x>(?!US|CT|MR|IR|PT|OT|GP|ED|NM|MD|OB|CC|ML|LM|RN|RT|AI|BB|OR|XR)[A-Z]{2})(?= \d| on\b| *[.;,\n]| *$)"
+    r"(?<![^\W_])by (?P<x>(?!US|CT|MR|IR|PT|OT|GP|ED|NM|MD|OB|CC|RN|RT|AI|BB|OR|XR)[A-Z]{2})(?= \d| on\b| *[.;,\n]| *$)"
     r"|[.!?\n)] ?[-–—/] ?(?P<y>[A-Z]{2,3})[ .]*$"
+    r"|[.!?] (?P<t>(?!RT|LT|BI|CC|US|MG|MR|NA|OK|PO|UQ|AP)[A-Z]{2})[ .]*$"
     r"|(?<![^\W_])(?:and|by|with) (?P<w>[A-Z]{2})(?=,? (?:RN|RT|MD|DO|NP|PA)(?![^\W_]))"
-    r"|[.!?\n)] ?[-–—/]? ?(?P<z>[A-Z]{2,3})(?=,? \d[\d/.-]{2,9}(?:,? \d\d?:?\d\d)?[ .]*$)"
+    r"|[.!?\n)] ?[-–—/]? ?(?P<z>[A-Z]{2,3})(?=[,/]? ?\d[\d/.-]{2,9}(?:,? \d\d?:?\d\d)?[ .]*$)"
 )
 _TYPIST = re.compile(
     r"\d/(?P<x>(?!wk|yr|mo|hr|hpf|kg|ml|dl|cc|min|day|sec|mm|cm|lb|hf|ms|px)[a-z]{2,3})(?=[ .]*(?:\n|$))"
@@ -94,14 +95,15 @@ _TYPIST = re.compile(
 )
 _SMALL_WORD = re.compile(r"(?<![^\W_])[a-z]{5,20}(?![^\W_])")
 _LOGIN_CUE = re.compile(r"by|user|login|ist:|scribe:|sent to|(?:forward|rout|assign)ed to", re.IGNORECASE)
-_BY_LOGIN = re.compile(r"(?<![^\W_])(?:by|user|admin) (?P<x>[a-z]{4,20}\d{0,3})(?![^\W_])")
+_BY_LOGIN = re.compile(r"(?<![^\W_])(?i:(?:by|user|admin|tech|rad|operator|importer|authori[sz]ed|typist)[:= ]) ?(?P<x>[a-z]{4,20}\d{0,3})(?![^\W_])")
 _LOGIN_BEHIND = re.compile(r" [-–] (?P<x>[a-z]{5,20}\d{0,3})[ .]*$")
 _LOGIN_AT = re.compile(
     r"(?<!\d)\d\d:\d\d (?P<x>[a-z]{4,20}\d{0,3}): |(?:^|[.\n] )(?P<y>[a-z]{4,20}\d{0,3}) \d\d:\d\d(?!\d)"
 )
 _TECHNOLOGIST = re.compile(
     r"(?<![^\W_])(?i:tech(?:nologist)?s?|technician|radiographer|mammographer|initials?|operator|rt|reader(?: \d)?"
-    r"|arbitration|arbiter|reviewer|rad|signed|initialed|scribe|(?:entered|system|interviewed|reviewed|checked) by)\.?[:= ]{1,2}"
+    r"|arbitration|arbiter|reviewer|rad|signed|initialed|scribe"
+    r"|transcriptionist|typist|operator \d|float|(?:entered|system|interviewed|reviewed|checked|transcribed|screened) by)\.?[:= ]{1,2}"
     r"(?P<x>(?!BY|ON|AT|AND|MD|BUT|NOT|THE|WAS)[A-Z]{2,3}|[A-Z]\.[ ]?[A-Z]\.)(?![^\W_])"
 )
 _CARET = re.compile(rf"(?<![^\W_^])(?P<x>{_LETTER}[\w'’. -]{{0,40}}(?<!\d)\^[\w'’. -]{{1,40}}(?:\^[\w'’.-]{{0,20}}){{0,3}})")
@@ -111,21 +113,16 @@ _LETTER_BY_LETTER = re.compile(rf"(?<![^\W_])(?:{_LETTER} ){{4,}}{_LETTER}(?![^\
 _AND = re.compile(r",?[ \t](?:and|und|et|y|&)[ \t](?:(?:Drs?|Prof|Mrs?|Ms)\.?[ \t])?")
 _GAP = re.compile(r"(?:,?[ \t]+|-|\^)")
 _EPONYM_ALONE = re.compile(
-    r" (?:\d|(?:r|rho|[IVX]+)(?![^\W_])|(?:not|is|was) (?:suspected|excluded|considered|tested)"
+    r":? (?:\d|(?:r|rho|[IVX]+)(?![^\W_])|(?:not|is|was) (?:suspected|excluded|considered|tested)"
     r"|unlikely|negative|positive|excluded)"
 )
 _FAMILY_NAME = re.compile(rf" (?P<x>{_UPPER}[^\W\d_]+)(?!\w|:)")
+_FAMILY_AHEAD = re.compile(rf"(?<![^\W_])(?P<x>{_UPPER}{{2,12}}), $")
 _GIVEN_BEHIND = re.compile(rf", (?P<x>{_UPPER}{{3,}})(?!\w|:)")
 _NEXT_CAPITAL = re.compile(rf"[ \t]*(?:[a-z]{{1,5}}[ \t]+){{0,2}}({_LETTER})")
-_NEXT_LETTER = re.compile(r"[ \t]+([^\W\d_])")
 _VIEW = re.compile(r"[ \t](?:MLO|CC|ML)")
 
 _ANDS = frozenset(("and", "or", "und", "et", "y"))
-_SENTENCE_WORD = re.compile(
-    r"(?:ed|ing|ly|tion|tions|sion|ment|ments|ness|ity|ive|able|ible|ous|less|ful|ical|ance|ence|ings|ers|ism|ship"
-    r"|ate|ize|ise|ary|ory)$"
-)
-_SENTENCE_START = re.compile(r"(?:^|[.!?:;\n][\"')\]]*|[-•*>)])[ \t\n]*$")
 
 
 def names_in(text: str, *, unknown: bool) -> list[tuple[int, int]]:
@@ -135,7 +132,14 @@ def names_in(text: str, *, unknown: bool) -> list[tuple[int, int]]:
     if unknown:
         found += _unknown(text, tokens)
         found += (m.span() for m in _LETTER_BY_LETTER.finditer(text) if is_strange(m.group().replace(" ", "")))
-    return [widened(text, start, _with_family_name(text, start, end)) for start, end in found]
+    whole = (widened(text, start, _with_family_name(text, start, end)) for start, end in found)
+    return [(_family_name_ahead(text, start, end), end) for start, end in whole]
+
+
+def _family_name_ahead(text: str, start: int, end: int) -> int:
+    """Where a given name in capitals begins with the short family name before it: OBI, CAITLIN."""
+    ahead = _FAMILY_AHEAD.search(text[max(0, start - 16) : start]) if text[start:end].isupper() else None
+    return start - len(ahead.group()) if ahead and not is_known(ahead["x"]) else start
 
 
 def _with_family_name(text: str, start: int, end: int) -> int:
@@ -299,8 +303,6 @@ def _unknown(text: str, tokens: list[re.Match[str]]) -> Iterator[tuple[int, int]
             continue
         if _is_code(text, word, start, end) or _is_eponym(text, tokens, index) or _is_product(text, tokens, index):
             continue
-        if not is_name(word) and _is_plain_start(text, word, start, end):
-            continue
         yield start, end
         for beside in tokens[max(index - 1, 0) : index] + tokens[index + 1 : index + 2]:
             other = beside.group().rstrip(".")
@@ -376,17 +378,11 @@ def eponym_terms(text: str) -> frozenset[int]:
 
 def _is_product(text: str, tokens: list[re.Match[str]], index: int) -> bool:
     """Whether a strange word that no list of names has stands right behind a maker's name: it is a product's."""
+    if tokens[index].group().lower() in LISTS["products"]:
+        return True
     if not index or text[tokens[index - 1].end() : tokens[index].start()] != " " or is_name(tokens[index].group()):
         return False
     return tokens[index - 1].group().lower() in _MAKERS
-
-
-def _is_plain_start(text: str, word: str, start: int, end: int) -> bool:
-    """Whether a word is capitalized for beginning a sentence, by its form and the small letter behind it."""
-    if not word[1:].islower() or not _SENTENCE_WORD.search(word):
-        return False
-    behind = _NEXT_LETTER.match(text, end)
-    return bool(behind and behind[1].islower() and _SENTENCE_START.search(text[max(0, start - 12) : start]))
 
 
 def widened(text: str, start: int, end: int) -> tuple[int, int]:

@@ -52,7 +52,7 @@ _SHAPES = re.compile(
     r")",
 )
 _CODE_CUE = re.compile(
-    r"(?<![^\W_])(?:CPT|HCPCS|CCSD(?: code)?|NHRPL|MBS|OHIP|[Ii]tem|(?:[Ff]ee|[Bb]illing|[Rr]evenue|[Tt]ariff|[Ss]ervice) [Cc]ode|ICD(?:-?(?:9|10))?(?:-CM)?|SNOMED|SCT|LOINC|SRT|DCM|CID|RadLex|OPS|CCAM|EBM|GOÄ|procedure code"
+    r"(?<![^\W_])(?:CPT|HCPCS|CCSD(?: code)?|NHRPL|MBS|OHIP|[Ii]tems?|(?:[Ff]ee|[Bb]illing|[Rr]evenue|[Tt]ariff|[Ss]ervice) [Cc]ode|ICD(?:-?(?:9|10))?(?:-CM)?|SNOMED|SCT|LOINC|SRT|DCM|CID|RadLex|OPS|CCAM|EBM|GOÄ|procedure code"
     r"|exam code|code CCAM|EN|IEC|ISO|FDA|[Bb][- ]?values?|b|TR|TE|TI|FOV|matrix|bandwidth|dose|DLP|DAP|level|per|of|n|[xyzXYZ]|SNR|CNR|[MP]PV|EI|index|row|column|mean|median|counts?|plt"
     r"|platelets|WBC"
     r"|trial|TMIST|ECOG|ACOSOG|NSABP|SWOG|Alliance|protocol|model|mod\.|Modell|modèle)[ :=#.(]{1,3}$"
@@ -64,13 +64,13 @@ _CLOCK = re.compile(r"(?:[01]\d|2[0-3])[0-5]\d(?:[-–](?:[01]\d|2[0-3])[0-5]\d)
 _HOURS = re.compile(r"(?:0[6-9]|1\d|2[0-3])[0-5][05][-–](?:0[6-9]|1\d|2[0-3])[0-5][05]")
 _CLOCK_CUE = re.compile(
     r"(?:(?<![^\W_])(?i:at|arr|sched(?:uled)?|compl(?:eted)?|chk|time|@|from|until|till|to|by|since|paged|called|begin|began|start(?:ed)?|end(?:ed)?|stop|in"
-    r"|out|arrived?|admission|slot|shift|session|hours|scan|um|à|a las)|@|(?:^|\n)[DT]:|[-/.]\d\d(?:\d\d)?|(?:19|20)\d\d(?:\d{4})?|>|[-–])[ :,(]{1,2}$"
+    r"|out|arrived?|admission|slot|shift|session|hours|scan|um|à|a las)|@|(?:^|\n)[DT]:|[-/.]\d\d(?:\d\d)?|(?:19|20)\d\d(?:\d{4})?|>|[-–])[ :,(]{1,2}$|(?:^|\n)$"
 )
 _CLOCK_BEHIND = re.compile(r"[ ]?(?:start|slot|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,5}|hrs?|hours|h|Uhr|[A-Z][DS]T)(?![^\W_])")
 _PHONE_CUE = re.compile(
     r"(?<![^\W_])(?i:t[eé]l(?:e(?:phone|fon|fono|fax))?|ph(?:one)?|fax|pagers?|pgr|bpr|beeper|bleep|mob(?:ile)?|cell"
     r"|handy|ext(?:ension|ns?)?|call(?: back)?|dial|durchwahl|line|hotline|desk|direct|front desk|office|home|work"
-    r"|voicemail|vm|switchboard|poste|apparat|c|h|w|o|p|f|x|vmail|text)"
+    r"|(?:reading|work) ?room|voicemail|vm|switchboard|poste|apparat|c|h|w|o|p|f|x|vmail|text)"
     r"(?i: ?(?:no|nr|number|at|on|is))?[.:# ()]{1,3}$"
 )
 _PHONE_SHAPE = re.compile(r"x\d{3,6}|(?:x|\d[- ])?\d{1,2}-\d{4}|\d{3}[.-]\d{4}|\d[- ]?\d{3}[.-]\d{4}")
@@ -84,7 +84,7 @@ _PRODUCTS = frozenset(LISTS["makers"] | LISTS["products"])
 _PHRASE_AHEAD = re.compile(r"(?:[^\W_]+[ /-]{1,2}){1,4}$")
 _GROUPS_AHEAD = re.compile(r"(?<![\w.,:/-])(?:\(0\)|(?:\+?\d{1,5} ){1,6})$")
 _PREFIX = re.compile(r"(?<![^\W_])([A-Z]{2,4}) $")
-_TAIL = re.compile(r" ?/ ?\d{1,4}(?![\w/]|[.,:]\d)")
+_TAIL = re.compile(r" ?/ ?\d{1,4}(?![\w/]|[.,:]\d)|(?<=\d{5}) [A-KM-QS-Z](?=[.,;]|\n|$)")
 _PLATE = re.compile(r"[A-Z]{2,4}\d{2,}[A-Z]{1,3}")
 _NEXT_GROUP = re.compile(r" (\d{2,5})(?![\w.,/:-]*\w)")
 _GROUPED = re.compile(r"(?<![\w.,/:-])\+?\d{1,5}(?: \d{2,5}){2,6}(?![^\W_]|[.,/:-]\w)")

@@ -5,7 +5,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 _LETTERS = frozenset("abcdflmnrstuwxyz")
-_SHORT_CODE = re.compile(r"[a-z]?\d{1,3}[a-z]{0,2}|[a-z]{2}\d{1,2}|\d{1,4}x\d{1,4}s?|(?:19|20)\d\d")
+_SHORT_CODE = re.compile(r"[a-z]?\d{1,3}[a-z]{0,2}|[a-z]{2}\d{1,3}|\d{1,4}x\d{1,4}s?|(?:19|20)\d\d")
 
 _PROCEDURE = re.compile(
     r"(?:190(?:00|01|30|8[1-6])|191(?:0[015]|2[056])|192(?:8[1-8]|9[0-8])|100(?:0[4-9]|1[0-2]|2[12]|3[56])|385(?:00|05|25)"
@@ -78,7 +78,8 @@ def is_known(token: str) -> bool:
     small = token.lower().replace("’", "'").removesuffix("'s").replace("'", "")
     if len(small) <= 1:
         return small in _LETTERS or small.isdecimal()
-    if small[-1].isdecimal() and small.rstrip("0123456789") in words() and len(small) > 4:
+    letters = small.rstrip("0123456789")
+    if letters != small and len(letters) > 3 and letters in words():
         return True
     if small in words() or _SHORT_CODE.fullmatch(small) is not None:
         return True

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.storage.atomic import replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class ContractError(ValueError):
@@ -92,7 +94,7 @@ class Table:
         import pandera.errors
 
         simple = [c.name for c in self.columns if not pa.types.is_nested(c.type)]
-        frame = table.select(simple).to_pandas(types_mapper=_NULLABLE.get)
+        frame = table.select(simple).to_pandas(types_mapper=_nullable().get)
         try:
             self._pandera.validate(frame, lazy=True)
         except pandera.errors.SchemaErrors as errors:
@@ -134,20 +136,25 @@ class Table:
             columns[c.name] = pandera.Column(None, checks, nullable=c.nullable)
         return pandera.DataFrameSchema(columns, unique=list(self.key))
 
-    def frame(self, table: pa.Table) -> pd.DataFrame:
+    def frame(self, table: pa.Table) -> "pd.DataFrame":
         """The table as a pandas frame with nullable types (integers stay integers)."""
-        return table.to_pandas(types_mapper=_NULLABLE.get)
+        return table.to_pandas(types_mapper=_nullable().get)
 
 
-_NULLABLE: dict[pa.DataType, Any] = {
-    pa.int8(): pd.Int8Dtype(),
-    pa.int16(): pd.Int16Dtype(),
-    pa.int32(): pd.Int32Dtype(),
-    pa.int64(): pd.Int64Dtype(),
-    pa.bool_(): pd.BooleanDtype(),
-    pa.string(): pd.StringDtype(),
-    pa.float64(): pd.Float64Dtype(),
-}
+@cache
+def _nullable() -> dict[pa.DataType, Any]:
+    """The nullable types of pandas, which takes a quarter of a second to start."""
+    import pandas as pd
+
+    return {
+        pa.int8(): pd.Int8Dtype(),
+        pa.int16(): pd.Int16Dtype(),
+        pa.int32(): pd.Int32Dtype(),
+        pa.int64(): pd.Int64Dtype(),
+        pa.bool_(): pd.BooleanDtype(),
+        pa.string(): pd.StringDtype(),
+        pa.float64(): pd.Float64Dtype(),
+    }
 
 
 def _without_values(error: Exception) -> Exception:
