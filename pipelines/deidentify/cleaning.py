@@ -35,6 +35,7 @@ class Cleaning:
     overlays: frozenset[int] = frozenset()
     retained_uids: set[str] = field(default_factory=set)
     text_policies: dict[str, str] = field(default_factory=dict)
+    last_action: str = ""
 
     @cached_property
     def days(self) -> int:
@@ -50,4 +51,5 @@ class Cleaning:
 
     def count(self, tag: int, action: str) -> None:
         """Count an action on a tag; private attributes are counted together."""
+        self.last_action = action
         self.actions[tag if (tag >> 16) % 2 == 0 else 0x00010001, action] += 1

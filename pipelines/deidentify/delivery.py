@@ -155,8 +155,6 @@ def _row(file_id: str, outcome: Outcome, key: Key, profile: Profile) -> dict[str
         "file_id": file_id,
         "status": "written",
         "path": _path(written),
-        "sha256": outcome.sha256,
-        "size": outcome.size,
         "text_boxes": len(boxes),
         "text_box_list": json.dumps(boxes),
         "actions": json.dumps(actions, sort_keys=True),
@@ -172,7 +170,8 @@ def _ledger_rows(entry: dict[str, Any], outcome: Outcome, key: Key) -> list[Ledg
     if outcome.written is None:
         return []
     origin = Pseudonyms(key).source(entry["file_id"], entry["sha256"])
-    return [LedgerRow(outcome.written.sop_instance_uid, _path(outcome.written), outcome.sha256, (origin,), OPERATION)]
+    written = outcome.written
+    return [LedgerRow(written.sop_instance_uid, _path(written), written.sha256, (origin,), OPERATION)]
 
 
 def _summary(rows: Iterable[dict[str, Any]], ledger: list[LedgerRow]) -> ObjectsSummary:

@@ -11,6 +11,7 @@ What is done to an attribute follows PS3.15 Table E.1-1 under a ``Profile``. Bey
 """
 
 import re
+from functools import lru_cache
 
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -19,6 +20,7 @@ from pydicom.sequence import Sequence
 from pipelines.deidentify import values
 from pipelines.deidentify.cleaning import Cleaning
 from pipelines.deidentify.confidentiality import rule_of, strictest_type, type_of
+from pipelines.deidentify.deny import DenyList
 from pipelines.deidentify.dictionary import keyword_for_tag
 from pipelines.deidentify.dummies import (
     CODE_DUMMIES,
@@ -61,7 +63,8 @@ from pipelines.deidentify.private import (
     remove_idle_creators,
     take_vr,
 )
-from pipelines.deidentify.profile import Decision
+from pipelines.deidentify.profile import Decision, Profile
+from pipelines.deidentify.raw_elements import tag_of
 from pipelines.deidentify.raw_values import has, remove, remove_all
 from pipelines.deidentify.reading import tags_of
 from pipelines.deidentify.refusals import RefusedError
@@ -77,6 +80,12 @@ _OFFSET = re.compile(r"[+-][0-9]{4}")
 _ONLY_WITH = {0x00102298: 0x00102297, 0x00120081: 0x00120082}
 """Attributes that may not be there without another one that goes (PS3.3 sections C.7.1.1, C.7.1.3): a responsible
 person's role without the name, an ethics committee's name without the number of its approval."""
+_DECIDED_ANEW = frozenset({None, "DA", "DT", "SQ", "UI", "UN"})
+_DECIDED_BY_OTHERS = frozenset({_CHARACTER_SET, 0x0040A160})
+_FIRST_OF_GRAPHICS = 0x50000000
+"""VRs and attributes of which not the value alone decides what becomes of them, or whose cleaning leaves a trace; so
+it is of private attributes, curves, overlays and pixel data."""
+_LONGEST_REMEMBERED, _MOST_REMEMBERED = 1 << 10, 1 << 14
 _DEEPEST = 64
 """Most sequences within one another; no IOD nests a tenth of that but for reports."""
 
@@ -89,25 +98,72 @@ def clean(dataset: Dataset, cleaning: Cleaning, path: tuple[str, ...] = ()) -> N
         raise RefusedError("nested_too_deeply")
     every = tags_of(dataset)
     tags = _without_unsafe(dataset, every, cleaning)
-    for tag in tags:
-        decision = cleaning.profile.decide(tag)
-        if (tag >> 16) % 2:
-            _clean_private(dataset, tag, cleaning, path)
-        elif _is_refuse(tag, path, cleaning.overlays):
-            _remove(dataset, tag, cleaning, "X")
-        elif tag in (_PATIENT_ID, _PATIENT_NAME, _ACCESSION):
-            _pseudonymize(dataset, tag, cleaning)
-        elif decision is not None:
-            _obey(dataset, tag, decision, cleaning, path)
-        elif vr_in_dictionary(tag):
-            _keep(dataset, tag, cleaning, path)
-        else:
-            _remove(dataset, tag, cleaning, "X")
+    if path:
+        for tag in tags:
+            _treat(dataset, tag, cleaning, path)
+    else:
+        _treat_root(dataset, tags, cleaning)
     _settle(dataset, cleaning, tags)
     if any(tag & 0x10000 for tag in every):
         cleaning.actions[0x00010001, "private"] += remove_idle_creators(dataset)
     if not path:
         describe_retained(dataset, cleaning.private_retained)
+
+
+def _treat_root(dataset: Dataset, tags: list[int], cleaning: Cleaning) -> None:
+    """Treat the elements of a data set that is in no other: those that stay as they are, as an earlier object's did, at
+    once. Most of a series' elements are the same in all of its objects."""
+    elements = dataset._dict
+    charset = dataset._read_charset
+    unchanged = _unchanged_before(
+        cleaning.profile,
+        cleaning.deny,
+        cleaning.sop_class_uid,
+        (dataset._read_implicit, dataset._read_little, charset if isinstance(charset, str) else tuple(charset or ())),
+    )
+    for tag in tags:
+        known = tag_of(tag)
+        raw = elements[known]
+        value = raw.value if type(raw) is RawDataElement else None
+        anew = not isinstance(value, bytes) or tag & 0x10000 or tag >= _FIRST_OF_GRAPHICS or raw.VR in _DECIDED_ANEW
+        if anew or tag in _DECIDED_BY_OTHERS:
+            _treat(dataset, tag, cleaning, ())
+            continue
+        assert isinstance(value, bytes)
+        same = (tag, raw.VR, value)
+        action = unchanged.get(same)
+        if action is not None:
+            cleaning.count(tag, action)
+            continue
+        _treat(dataset, tag, cleaning, ())
+        if elements.get(known) is raw and len(value) <= _LONGEST_REMEMBERED and len(unchanged) < _MOST_REMEMBERED:
+            unchanged[same] = cleaning.last_action
+
+
+@lru_cache(maxsize=4)
+def _unchanged_before(
+    profile: Profile, deny: DenyList, sop_class_uid: str, encoding: tuple[object, ...]
+) -> dict[tuple[int, str | None, bytes], str]:
+    """The elements (tag, VR and value as they are encoded) that stayed as they are, by what was done to them (K or C),
+    to be filled: under one profile, in objects of one study, class and encoding, an element's own value decides."""
+    return {}
+
+
+def _treat(dataset: Dataset, tag: int, cleaning: Cleaning, path: tuple[str, ...]) -> None:
+    """Clean or remove one element."""
+    decision = cleaning.profile.decide(tag)
+    if (tag >> 16) % 2:
+        _clean_private(dataset, tag, cleaning, path)
+    elif _is_refuse(tag, path, cleaning.overlays):
+        _remove(dataset, tag, cleaning, "X")
+    elif tag in (_PATIENT_ID, _PATIENT_NAME, _ACCESSION):
+        _pseudonymize(dataset, tag, cleaning)
+    elif decision is not None:
+        _obey(dataset, tag, decision, cleaning, path)
+    elif vr_in_dictionary(tag):
+        _keep(dataset, tag, cleaning, path)
+    else:
+        _remove(dataset, tag, cleaning, "X")
 
 
 def _without_unsafe(dataset: Dataset, tags: list[int], cleaning: Cleaning) -> list[int]:

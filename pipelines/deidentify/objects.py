@@ -51,7 +51,7 @@ class CleanedPixels(Protocol):
 
 @dataclass(frozen=True)
 class Written:
-    """What is known of an object that was written."""
+    """What is known of an object that was written; ``sha256`` and ``size`` are the file's."""
 
     patient: str
     accession: str | None
@@ -65,6 +65,8 @@ class Written:
     model: str | None
     boxes: list[list[int]]
     review_boxes: int | None
+    sha256: str
+    size: int
     actions: dict[str, int]
     actions_by_tag: dict[str, dict[str, int]]
 
@@ -120,11 +122,11 @@ def deidentify_object(
         _complete(dataset, cleaning, file_id, age)
         _mark(dataset, profile, pseudonyms, boxes, profile.codes_of(pixels_cleaned=pixels is not None), origin)
         _count_behind(cleaning, carried)
-        _write(dataset, target, syntax, carried if carried and carried.pixels.tag in dataset else None)
+        bytes_written = _write(dataset, target, syntax, carried if carried and carried.pixels.tag in dataset else None)
     _scan(source, target, identifiers, profile)
     if unknown:
         cleaning.actions[0, _UNKNOWN_PATIENT] += 1
-    return _described(dataset, cleaning, boxes, pixels.review if pixels else None, origin)
+    return _described(dataset, cleaning, boxes, pixels.review if pixels else None, origin, bytes_written)
 
 
 @contextmanager
@@ -174,9 +176,9 @@ def _count_behind(cleaning: Cleaning, carried: Carried | None) -> None:
         cleaning.count(tag, "private" if (tag >> 16) % 2 else "X")
 
 
-def _write(dataset: Dataset, target: Path, syntax: str, carried: Carried | None) -> None:
+def _write(dataset: Dataset, target: Path, syntax: str, carried: Carried | None) -> tuple[str, int]:
     try:
-        write(dataset, target, syntax, carried)
+        return write(dataset, target, syntax, carried)
     except (OSError, RefusedError):
         raise
     except Exception:  # noqa: BLE001 - what a damaged value does to the encoder; its messages repeat values
@@ -304,7 +306,14 @@ def _code(value: str, meaning: str) -> Dataset:
     return item
 
 
-def _described(dataset: Dataset, cleaning: Cleaning, boxes: list[Any], review: int | None, origin: str) -> Written:
+def _described(
+    dataset: Dataset,
+    cleaning: Cleaning,
+    boxes: list[Any],
+    review: int | None,
+    origin: str,
+    bytes_written: tuple[str, int],
+) -> Written:
     actions, by_tag = _counted(tuple(sorted(cleaning.actions.items())))
 
     def value(tag: int) -> str | None:
@@ -323,6 +332,8 @@ def _described(dataset: Dataset, cleaning: Cleaning, boxes: list[Any], review: i
         model=value(0x00081090),
         boxes=[_box(box) for box in boxes],
         review_boxes=review,
+        sha256=bytes_written[0],
+        size=bytes_written[1],
         actions=actions,
         actions_by_tag=by_tag,
     )

@@ -46,16 +46,16 @@ _STATES = (
 _PROVINCES = "AB|BC|MB|N[BLSTU]|ON|PEI?|QC|SK|YT"
 _SPOKEN_PHONE = (
     r"(?i:t[eé]l(?:e(?:phone|fon|fono|fax))?|t[eé]l[eé]phone|ph(?:one)?|fax|pager|beeper|bleep|mobile|cell|handy"
-    r"|pgr|mob|ext(?:ension|n)?|call|dial|durchwahl|poste)"
+    r"|pgr|mob|ext(?:ension|n)?|call|dial|durchwahl|poste|loc\.?|local)"
 )
 
 PATTERNS: dict[str, tuple[str, ...]] = {
     "PHONE": (
-        rf"{_B}(?P<x>(?:\+\d{{1,3}}[ .-]?)?\(\d{{2,5}}\)[ .-]?\d{{2,4}}[ .-]?\d{{2,5}}){_E}",
+        rf"{_B}(?P<x>(?:\+?\d{{1,3}}[ .-]?)?\(\d{{2,5}}\)[ .-]?\d{{2,4}}[ .-]?\d{{2,5}}){_E}",
         rf"{_B}(?<!\d[.-])(?P<x>(?:\+?1[ .-])?\d{{3}}([ .-])\d{{3}}\2\d{{4}}(?: ?(?:x|ext\.?) ?\d{{1,6}})?){_E}",
         rf"{_B}(?<!\d[.-])(?P<x>\d{{3}}-\d{{4}}){_E}(?!-)",
         rf"(?<![^\W_])(?=\+(?:\D{{0,3}}\d){{7}})(?P<x>\+\d{{1,3}}(?:[ ./-]{{0,2}}\(?\d{{1,9}}\)?){{2,7}}){_E}",
-        rf"{_B}{_SPOKEN_PHONE}(?i: ?(?:no|nr|number|centre|center|back|line|him|her|on|at)\b)?[.:# ]{{1,3}}(?P<x>[+(]?\d[\d ()./-]{{1,18}}\d)(?! ?(?:mm"
+        rf"{_B}{_SPOKEN_PHONE}(?i: ?(?:no|nr|number|centre|center|back|line|him|her|on|at)\b)?[.:# ]{{1,3}}(?P<x>[+(]?\d(?:(?! \d\d?:\d\d)[\d ()./-]){{1,18}}\d)(?! ?(?:mm"
         rf"|cm)\b)",
         rf"{_B}(?P<x>0\d(?:[ .]\d\d){{4}}){_E}",
         rf"{_B}(?i:(?:reading|work) ?room|front desk|reception|scheduling|desk)[:,]? (?P<x>\d{{4,5}}){_E}",

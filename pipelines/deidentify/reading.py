@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -283,17 +283,33 @@ def tags_of(dataset: Dataset) -> list[int]:
     return sorted(map(int, dataset.keys()))
 
 
+def _stated_syntax(dataset: Dataset) -> str:
+    """The transfer syntax that the file meta information states, or ""."""
+    raw = dataset.file_meta._dict.get(tag_of(_TRANSFER_SYNTAX))
+    if isinstance(raw, RawDataElement) and isinstance(raw.value, bytes) and raw.value.isascii():
+        return raw.value.decode("ascii").rstrip("\0 ")
+    return str(dataset.file_meta.get("TransferSyntaxUID", "") or "")
+
+
+@lru_cache(maxsize=256)
+def _is_encapsulated(stated: str) -> bool | None:
+    """Whether pixel data are encapsulated under a transfer syntax; None where it is a vendor's own, or none at all."""
+    known = pydicom.uid.UID(stated)
+    if stated and (known.is_private or known.type != "Transfer Syntax"):
+        return None
+    return bool(stated) and known.is_encapsulated
+
+
 def transfer_syntax_of(dataset: Dataset) -> str | None:
     """The transfer syntax that a data set was read in; None where it cannot be told or is a vendor's own.
 
     Where the file does not say, or says what cannot be, it is the plain one that the data set was found to be in.
     """
-    stated = str(dataset.file_meta.get("TransferSyntaxUID", "") or "")
+    stated = _stated_syntax(dataset)
     plain = _PLAIN.get(dataset.original_encoding)  # type: ignore[arg-type]
-    known = pydicom.uid.UID(stated)
-    if stated and (known.is_private or known.type != "Transfer Syntax"):
+    encapsulated = _is_encapsulated(stated)
+    if encapsulated is None:
         return None
-    encapsulated = bool(stated) and known.is_encapsulated
     if encapsulated or (stated == DeflatedExplicitVRLittleEndian and plain == ExplicitVRLittleEndian):
         return stated if plain == ExplicitVRLittleEndian else None
     pixels = dataset.get_item(0x7FE00010) if 0x7FE00010 in dataset else None

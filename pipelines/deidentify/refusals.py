@@ -54,6 +54,7 @@ _PREFIXES = (
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 _TEXT_BOXES = frozenset({0x00700008, 0x00720424})
 _ANNOTATIONS = frozenset({0x0070, 0x0072})
+_OVERLAYS = frozenset(range(0x6000, 0x6100))
 _ENCAPSULATED, _WAVEFORMS = 0x00420011, 0x54000100
 _HIGH_BIT, _BITS_STORED, _POSITION = 0x00280102, 0x00280101, 0x0102
 
@@ -71,9 +72,10 @@ def reason_to_refuse(dataset: Dataset, sop_class_uid: str, options: Collection[s
         return "encapsulated_document"
     if has(dataset, _WAVEFORMS):
         return "waveform"
-    if "clean_graphics" not in options and _holds_text_boxes(dataset):
+    groups = {tag >> 16 for tag in dataset._dict}
+    if "clean_graphics" not in options and not _ANNOTATIONS.isdisjoint(groups) and _holds_text_boxes(dataset):
         return "presentation_state_text"
-    if "clean_pixel_data" not in options and _holds_overlay_in_pixels(dataset):
+    if "clean_pixel_data" not in options and not _OVERLAYS.isdisjoint(groups) and _holds_overlay_in_pixels(dataset):
         return "overlay_in_pixels"
     is_capture = sop_class_uid == _SECONDARY_CAPTURE or sop_class_uid.startswith(_SECONDARY_CAPTURE + ".")
     if is_capture and not any(has(dataset, tag) for tag in _PIXELS):
@@ -122,7 +124,7 @@ def _holds_overlay_in_pixels(dataset: Dataset) -> bool:
     positions = [
         _number(dataset, int(tag))
         for tag in dataset._dict
-        if 0x6000 <= tag >> 16 <= 0x60FF and tag & 0xFFFF == _POSITION
+        if tag >> 16 in _OVERLAYS and tag & 0xFFFF == _POSITION
     ]
     return any(position != 0 and not high - stored < position <= high for position in positions)
 

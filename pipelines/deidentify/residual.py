@@ -37,7 +37,6 @@ _WORDS = re.compile(r"[^\W_]+")
 _PLACE_WORDS = re.compile(r"[^\W_]{5,}")
 _UIDS = re.compile(r"\d(?:\.\d+){4,}")
 _NUMBERS_WITH_DOTS = re.compile(rb"[0-9.]{8,}")
-_NUMBERS = re.compile(rb"\d{8,}")
 _UTF8 = ("utf-8", "latin-1")
 
 
@@ -167,23 +166,25 @@ def _is_used(text: str, kept: frozenset[str]) -> bool:
 def scan(path: Path, identifiers: Identifiers, kept: Callable[[], frozenset[str]] = frozenset) -> int:
     """How many of the identifiers stand in a DICOM file's header.
 
+    What is nowhere among its bytes is in none of its values, so that these are taken apart only where something is.
+
     ``kept`` gives the texts of the source's kept elements; it is asked only where a soft term was found. Raises what
     pydicom raises for an unreadable file.
     """
     with quiet():
         header = read_header(path)
-        values = b"\0".join(_values(header.elements))
         data = _header_bytes(path, header)
-    values = values.lower()
-    hits = sum(_stands(term, values, data) for term in identifiers.terms)
-    soft = [text for text, encoded in identifiers.soft.items() if any(_stands(e, values, data) for e in encoded)]
-    if soft:
+        terms = [term for term in identifiers.terms if term in data]
+        soft = {text: encoded for text, encoded in identifiers.soft.items() if any(e in data for e in encoded)}
+        values = b"\0".join(_values(header.elements)).lower() if terms or soft else b""
+    hits = sum(_stands(term, values, data) for term in terms)
+    stated = [text for text, encoded in soft.items() if any(_stands(e, values, data) for e in encoded)]
+    if stated:
         used = kept()
-        hits += sum(not _is_used(text, used) for text in soft)
-    if identifiers.uids:
-        hits += len(identifiers.uids & _numbers_with_dots(values + b"\0" + data))
-    if identifiers.dates:
-        hits += len(identifiers.dates & {run[:8] for run in _NUMBERS.findall(values)})
+        hits += sum(not _is_used(text, used) for text in stated)
+    runs = _NUMBERS_WITH_DOTS.findall(data) if identifiers.uids or identifiers.dates else []
+    hits += len(identifiers.uids & _numbers_with_dots(runs))
+    hits += len(identifiers.dates & {part[:8] for run in runs for part in run.split(b".") if len(part) >= _LONG})
     return hits
 
 
@@ -212,9 +213,9 @@ def _stands(term: bytes, values: bytes, data: bytes) -> bool:
     return len(term) >= _LONG and not term.isdigit() and term in data
 
 
-def _numbers_with_dots(data: bytes) -> set[bytes]:
+def _numbers_with_dots(found: Iterable[bytes]) -> set[bytes]:
     """What may be a UID: runs of digits and dots, also without a first or last character that is a neighbor's byte."""
-    runs = {run.strip(b".") for run in _NUMBERS_WITH_DOTS.findall(data)}
+    runs = {run.strip(b".") for run in found}
     return runs | {run[1:] for run in runs} | {run[:-1] for run in runs} | {run[1:-1] for run in runs}
 
 

@@ -15,7 +15,6 @@ from pipelines.deidentify.profile import Profile
 from pipelines.deidentify.pseudonyms import Pseudonyms
 from pipelines.deidentify.refusals import RefusedError
 from pipelines.deidentify.text_settings import TextSettings
-from pipelines.storage.digests import sha256_of_file
 from pipelines.storage.keys import Key
 
 
@@ -34,11 +33,9 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one object in a worker: what was written, its digest and size, or the reason code for its refusal."""
+    """Of one object in a worker: what was written, or the reason code for its refusal."""
 
     written: Written | None = None
-    sha256: str = ""
-    size: int = 0
     reason: str | None = None
 
 
@@ -59,7 +56,7 @@ def deidentify_one(task: Task, *, key: Key, profile: Profile, staged: Path) -> O
             study=task.study,
             clean_pixels=partial(_clean_pixels, settings=profile.pixels) if profile.is_on("clean_pixel_data") else None,
         )
-        return Outcome(written, sha256_of_file(target), target.stat().st_size)
+        return Outcome(written)
     except RefusedError as refused:
         return Outcome(reason=refused.reason)
     except Exception as error:  # noqa: BLE001 - the boundary of bad input: a status row in place of a lost night

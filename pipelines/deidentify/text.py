@@ -86,7 +86,9 @@ def keep_known_words(text: str, deny: DenyList = _NOTHING) -> tuple[str, int]:
     """
     if " ".join(text.lower().split()) in code_meanings():
         return text, 0
-    cleaned, count = clean_text(text, deny)
+    numbers = _unexplained(text)
+    cleaned, count = clean_text(_replaced(text, numbers, {})[0] if numbers else text, deny)
+    count += len(numbers)
     kept: list[str] = []
     end = 0
     terms: frozenset[int] | None = None
@@ -216,7 +218,7 @@ def _finders(unknown_names: bool) -> dict[str, Callable[[str], Iterable[tuple[in
         "LOCATION": _locations,
         "NAME": lambda text: names_in(text, unknown=unknown_names),
         "EMAIL": _matches("EMAIL"),
-        **{kind: _numbers(kind) for kind in ("ID", "PHONE")},
+        **{kind: _numbers(kind) if unknown_names else _matches(kind) for kind in ("ID", "PHONE")},
     }
 
 
@@ -255,17 +257,20 @@ def _matches(kind: str) -> Callable[[str], Iterable[tuple[int, int]]]:
 
 
 def _numbers(kind: str) -> Callable[[str], Iterable[tuple[int, int]]]:
-    """Numbers that look like one kind, and those that nothing explains and that are no dates."""
+    """Numbers that look like one kind, and those that nothing explains."""
     by_pattern = _matches(kind)
 
     def find(text: str) -> Iterable[tuple[int, int]]:
-        unexplained = [(start, end) for start, end, its in numbers_in(text) if its == kind]
-        if unexplained:
-            days = _dates(text)
-            unexplained = [(a, b) for a, b in unexplained if not any(a < end and start < b for start, end in days)]
-        return [*by_pattern(text), *unexplained]
+        return [*by_pattern(text), *((start, end) for start, end, its in _unexplained(text) if its == kind)]
 
     return find
+
+
+def _unexplained(text: str) -> list[Span]:
+    """Numbers that nothing explains, but for dates."""
+    found = numbers_in(text)
+    days = _dates(text) if found else []
+    return [(a, b, kind) for a, b, kind in found if not any(a < end and start < b for start, end in days)]
 
 
 def _dates(text: str) -> list[tuple[int, int]]:

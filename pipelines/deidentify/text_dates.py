@@ -111,6 +111,12 @@ _PATTERNS = [
             r"(?! ?(?:mm|cm|%|nodes?|LN|lymph|cores?|samples?|positive|axillary|sentinel|hpf|HPF|views?))",
         ),
         (_NUMBERS, rf"(?:(?<=/\d)|(?<=/\d\d))(?:,| and|, and| &) (?P<x>(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01])){_END}{_NO_UNIT}"),
+        # 1/6, 4/12 and 5/2/2019: the first of a list of dates
+        (
+            _NUMBERS,
+            rf"{_START}(?P<x>(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01]))(?=(?:,| and| &|, and) (?:0?[1-9]|1[0-2])/(?:0?[1-9]"
+            r"|[12]\d|3[01])(?![^\W_]))",
+        ),
         # 9/10 9a, 2/8 1:45p, 8/10 10:12: before a time of day
         (
             _NUMBERS,

@@ -77,14 +77,14 @@ _PHONE_SHAPE = re.compile(r"x\d{3,6}|(?:x|\d[- ])?\d{1,2}-\d{4}|\d{3}[.-]\d{4}|\
 _DIALED = re.compile(r"(?:\+|\(?0)[\d()]{1,6} [\d ()-]{5,16}")
 _ID_CUE = re.compile(
     r"(?:(?P<what>[^\W\d_]+)[. ]{0,2})?(?:#|(?<![^\W_])(?i:no|nr|num|number|n[°º]|id|ids|ref|reference|code|entry|ticket"
-    r"|conf(?:irmation)?|tracking|badge|batch|lot|order|claim|policy|invoice|voucher|job|serial|barcode|token|pin|kennung|nummer|num[eé]ro)\b)[.:# ]{0,3}$"
+    r"|conf(?:irmation)?|tracking|badge|batch|lic|licen[cs]e|billing|lot|order|claim|policy|invoice|voucher|job|serial|barcode|token|pin|kennung|nummer|num[eé]ro)\b)[.:# ]{0,3}$"
 )
 _COUNTED = frozenset(LISTS["counted"])
 _PRODUCTS = frozenset(LISTS["makers"] | LISTS["products"])
 _PHRASE_AHEAD = re.compile(r"(?:[^\W_]+[ /-]{1,2}){1,4}$")
 _GROUPS_AHEAD = re.compile(r"(?<![\w.,:/-])(?:\(0\)|(?:\+?\d{1,5} ){1,6})$")
 _PREFIX = re.compile(r"(?<![^\W_])([A-Z]{2,4}) $")
-_TAIL = re.compile(r" ?/ ?\d{1,4}(?![\w/]|[.,:]\d)|(?<=\d{5}) [A-KM-QS-Z](?=[.,;]|\n|$)")
+_TAIL = re.compile(r" ?/ ?\d{1,4}(?![\w/]|[.,:]\d)|(?:(?<=\d{4})|(?<=\d{3})) (?:[A-Z]{1,2}|\d[A-Z]?)(?=[.,;)\n]|\s{2}|$)")
 _PLATE = re.compile(r"[A-Z]{2,4}\d{2,}[A-Z]{1,3}")
 _NEXT_GROUP = re.compile(r" (\d{2,5})(?![\w.,/:-]*\w)")
 _GROUPED = re.compile(r"(?<![\w.,/:-])\+?\d{1,5}(?: \d{2,5}){2,6}(?![^\W_]|[.,/:-]\w)")

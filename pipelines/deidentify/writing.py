@@ -5,6 +5,7 @@ What is copied is looked at before: fragments must follow one another up to thei
 what stands behind the pixel data must be elements, which are left out.
 """
 
+import hashlib
 import os
 import zlib
 from collections.abc import Iterable, Iterator
@@ -51,7 +52,8 @@ _SHORT = {True: Struct("<HH2sH").pack, False: Struct(">HH2sH").pack}
 _LONG = {True: Struct("<HH2sHI").pack, False: Struct(">HH2sHI").pack}
 _PADDING = frozenset({0})
 _MOST_BEHIND = 1 << 24
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
+new_digest = hashlib.sha256
 _PLAIN_TEXT = frozenset({"AE", "AS", "CS", "DA", "DT", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"})
 
 
@@ -177,9 +179,9 @@ def _behind(source: FileBytes, position: int, implicit: bool, little: bool) -> t
     return tuple(map(int, found))
 
 
-def write(dataset: Dataset, target: Path, syntax: str, carried: Carried | None) -> None:
+def write(dataset: Dataset, target: Path, syntax: str, carried: Carried | None) -> tuple[str, int]:
     """Write ``dataset`` to ``target``: preamble of zeros, our own meta information, the data set in transfer syntax
-    ``syntax``.
+    ``syntax``. Returns the SHA-256 and the number of the bytes written, which are hashed while they are at hand.
 
     ``carried`` is pixel data that comes from its source; None: it is in the data set, or there is none. Leaves no file
     where an exception is raised.
@@ -194,18 +196,18 @@ def write(dataset: Dataset, target: Path, syntax: str, carried: Carried | None) 
         body += _element_head(carried.pixels.tag, vr, carried.pixels.length, implicit, little)
     try:
         with _opened(target) as file:
+            out = _Hashed(file)
             if syntax == DeflatedExplicitVRLittleEndian:
-                _write_all(file, meta + _deflated(body, carried))
+                out.write(meta + _deflated(body, carried))
             elif carried is not None and carried.data is not None:
-                _write_all(file, meta + body + carried.data[carried.pixels.begin : carried.end])
+                data = bytearray(carried.data[carried.pixels.begin : carried.end])
+                _blank(memoryview(data), carried.pixels.begin, carried.hidden)
+                out.write(meta + body + data)
             else:
-                _write_all(file, meta + body)
+                out.write(meta + body)
                 if carried is not None:
-                    _carry(carried, file)
-            if carried is not None:
-                for first, last in carried.hidden:
-                    at = len(meta) + len(body) + first - carried.pixels.begin
-                    os.pwrite(file.fileno(), bytes(last - first), at)
+                    _carry(carried, out)
+        return out.digest.hexdigest(), out.size
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -369,13 +371,29 @@ def _deflated(body: bytes, carried: Carried | None) -> bytes:
     return _padded(deflater.compress(body) + deflater.flush(), b"\0")
 
 
-def _write_all(file: Any, data: bytes | memoryview) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
+class _Hashed:
+    """A file that is written, and the digest and number of its bytes."""
+
+    def __init__(self, file: FileIO) -> None:
+        self.file, self.digest, self.size = file, new_digest(), 0
+
+    def write(self, data: bytes | memoryview) -> None:
+        view = memoryview(data)
+        self.digest.update(view)
+        self.size += len(view)
+        while view:
+            view = view[self.file.write(view) :]
 
 
-def _carry(carried: Carried, target: Any) -> None:
+def _blank(block: memoryview, position: int, hidden: Iterable[Span]) -> None:
+    """Make zeros of the spans of a block of the source, which begins at a position."""
+    for first, last in hidden:
+        begin, end = max(first - position, 0), min(last - position, len(block))
+        if begin < end:
+            block[begin:end] = bytes(end - begin)
+
+
+def _carry(carried: Carried, target: _Hashed) -> None:
     """Copy the pixel data's value block by block. Raises RefusedError where the source has become shorter.
 
     A block that is used again takes two thirds of the CPU time of ``os.copy_file_range``: a header is no multiple
@@ -388,5 +406,6 @@ def _carry(carried: Carried, target: Any) -> None:
             read = os.preadv(file.fileno(), [block[: end - position]], position)
             if read == 0:
                 raise RefusedError("pixel_data_truncated")
-            _write_all(target, block[:read])
+            _blank(block[:read], position, carried.hidden)
+            target.write(block[:read])
             position += read
