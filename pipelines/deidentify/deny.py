@@ -148,7 +148,7 @@ class DenyList:
                 yield from self._ends_of(match.start(), word.lower())
 
     def _with_particles(self, text: str, start: int, end: int) -> tuple[int, int, str]:
-        """A name with the words of two letters beside it that names of the study hold too, known ones (Te) among them."""
+        """A name with the words of two letters beside it that the study's names hold too (Te, a known one)."""
         behind = _SHORT_BEHIND.match(text, end)
         if behind and _fold(behind[1]) in self.particles:
             end = behind.end()

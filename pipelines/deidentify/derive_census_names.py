@@ -37,7 +37,9 @@ def main(arguments: list[str] | None = None) -> None:
     known = words() | names() | word_names()[0] | word_names()[1]
     lines = [_NAMES_ARE, *_chosen(given, known), "|", *_chosen(family[:_MOST], known)]
     (_HERE / "census_names.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    english = (w for w in options.words.read_text(encoding="utf-8").split() if w.isascii() and w.isalpha() and w.islower())
+    english = (
+        w for w in options.words.read_text(encoding="utf-8").split() if w.isascii() and w.isalpha() and w.islower()
+    )
     chosen = _chosen(english, known | set(given) | set(family[:_MOST]))
     (_HERE / "english_words.txt").write_text("\n".join([_WORDS_ARE, *chosen]) + "\n", encoding="utf-8")
 

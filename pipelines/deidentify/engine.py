@@ -11,7 +11,6 @@ What is done to an attribute follows PS3.15 Table E.1-1 under a ``Profile``. Bey
 """
 
 import re
-from functools import lru_cache
 
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -20,7 +19,6 @@ from pydicom.sequence import Sequence
 from pipelines.deidentify import values
 from pipelines.deidentify.cleaning import Cleaning
 from pipelines.deidentify.confidentiality import rule_of, strictest_type, type_of
-from pipelines.deidentify.deny import DenyList
 from pipelines.deidentify.dictionary import keyword_for_tag
 from pipelines.deidentify.dummies import (
     CODE_DUMMIES,
@@ -63,12 +61,12 @@ from pipelines.deidentify.private import (
     remove_idle_creators,
     take_vr,
 )
-from pipelines.deidentify.profile import Decision, Profile
-from pipelines.deidentify.raw_elements import tag_of
-from pipelines.deidentify.raw_values import has, remove, remove_all
+from pipelines.deidentify.profile import Decision
+from pipelines.deidentify.raw_values import element_at, has, remove, remove_all
 from pipelines.deidentify.reading import tags_of
 from pipelines.deidentify.refusals import RefusedError
 from pipelines.deidentify.text import remove_denied
+from pipelines.deidentify.unchanged import unchanged_before
 
 _LAST = 0x7FE00010
 _PATIENT_ID, _PATIENT_NAME, _ACCESSION = 0x00100020, 0x00100010, 0x00080050
@@ -80,12 +78,6 @@ _OFFSET = re.compile(r"[+-][0-9]{4}")
 _ONLY_WITH = {0x00102298: 0x00102297, 0x00120081: 0x00120082}
 """Attributes that may not be there without another one that goes (PS3.3 sections C.7.1.1, C.7.1.3): a responsible
 person's role without the name, an ethics committee's name without the number of its approval."""
-_DECIDED_ANEW = frozenset({None, "DA", "DT", "SQ", "UI", "UN"})
-_DECIDED_BY_OTHERS = frozenset({_CHARACTER_SET, 0x0040A160})
-_FIRST_OF_GRAPHICS = 0x50000000
-"""VRs and attributes of which not the value alone decides what becomes of them, or whose cleaning leaves a trace; so
-it is of private attributes, curves, overlays and pixel data."""
-_LONGEST_REMEMBERED, _MOST_REMEMBERED = 1 << 10, 1 << 14
 _DEEPEST = 64
 """Most sequences within one another; no IOD nests a tenth of that but for reports."""
 
@@ -111,42 +103,17 @@ def clean(dataset: Dataset, cleaning: Cleaning, path: tuple[str, ...] = ()) -> N
 
 
 def _treat_root(dataset: Dataset, tags: list[int], cleaning: Cleaning) -> None:
-    """Treat the elements of a data set that is in no other: those that stay as they are, as an earlier object's did, at
-    once. Most of a series' elements are the same in all of its objects."""
-    elements = dataset._dict
-    charset = dataset._read_charset
-    unchanged = _unchanged_before(
-        cleaning.profile,
-        cleaning.deny,
-        cleaning.sop_class_uid,
-        (dataset._read_implicit, dataset._read_little, charset if isinstance(charset, str) else tuple(charset or ())),
-    )
+    """Treat the elements of a data set that is in no other: those that stay as an earlier object's did, at once."""
+    unchanged = unchanged_before(dataset, cleaning)
     for tag in tags:
-        known = tag_of(tag)
-        raw = elements[known]
-        value = raw.value if type(raw) is RawDataElement else None
-        anew = not isinstance(value, bytes) or tag & 0x10000 or tag >= _FIRST_OF_GRAPHICS or raw.VR in _DECIDED_ANEW
-        if anew or tag in _DECIDED_BY_OTHERS:
-            _treat(dataset, tag, cleaning, ())
-            continue
-        assert isinstance(value, bytes)
-        same = (tag, raw.VR, value)
-        action = unchanged.get(same)
+        raw = element_at(dataset, tag)
+        action = unchanged.action(tag, raw)
         if action is not None:
             cleaning.count(tag, action)
             continue
         _treat(dataset, tag, cleaning, ())
-        if elements.get(known) is raw and len(value) <= _LONGEST_REMEMBERED and len(unchanged) < _MOST_REMEMBERED:
-            unchanged[same] = cleaning.last_action
-
-
-@lru_cache(maxsize=4)
-def _unchanged_before(
-    profile: Profile, deny: DenyList, sop_class_uid: str, encoding: tuple[object, ...]
-) -> dict[tuple[int, str | None, bytes], str]:
-    """The elements (tag, VR and value as they are encoded) that stayed as they are, by what was done to them (K or C),
-    to be filled: under one profile, in objects of one study, class and encoding, an element's own value decides."""
-    return {}
+        if element_at(dataset, tag) is raw:
+            unchanged.remember(tag, raw, cleaning.last_action)
 
 
 def _treat(dataset: Dataset, tag: int, cleaning: Cleaning, path: tuple[str, ...]) -> None:

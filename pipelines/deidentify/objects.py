@@ -15,6 +15,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
 from pipelines.deidentify import dates, residual
+from pipelines.deidentify.carried import Carried, look_at_pixels
 from pipelines.deidentify.cleaning import Cleaning
 from pipelines.deidentify.elements import items_of, set_value, text_of
 from pipelines.deidentify.engine import clean
@@ -27,7 +28,7 @@ from pipelines.deidentify.raw_elements import tag_of
 from pipelines.deidentify.reading import CutOffError, Header, TooLargeError, quiet, read_header, transfer_syntax_of
 from pipelines.deidentify.refusals import RefusedError, reason_to_refuse
 from pipelines.deidentify.structured import clean_content
-from pipelines.deidentify.writing import IMPLEMENTATION_VERSION_NAME, Carried, encoded_items, look_at_pixels, write
+from pipelines.deidentify.writing import IMPLEMENTATION_VERSION_NAME, encoded_items, write
 
 _UNKNOWN_PATIENT = "patient_unknown"
 _EQUIPMENT, _MANUFACTURER, _MANUFACTURER_NAME = 0x0018A001, 0x00080070, "MIDaR"

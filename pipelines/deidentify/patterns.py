@@ -23,8 +23,10 @@ _PLACE_NOUN = (
     r"|Diagnostic) (?:Center|Centre"
     r"|Clinic|Associates|Institute)|Infirmary|Radiology(?: Associates| Group)?|Imaging(?: Associates| Partners"
     r"| Group)?|Health"
-    r"(?: System|care| Mission)?|University|Institute|Foundation|(?:NHS )?(?:Foundation )?Trust|Medical Practice|Surgery"
-    r"|Teleradiology|(?:Screening|Medicine|Genetics|Imaging|Health) Service|Town Hall|(?:High|Primary) School|Klinikum|Krankenhaus|Klinik|Spital)"
+    r"(?: System|care| Mission)?|University|Institute|Foundation|(?:NHS )?(?:Foundation )?Trust|Medical Practice"
+    r"|Surgery"
+    r"|Teleradiology|(?:Screening|Medicine|Genetics|Imaging|Health) Service|Town Hall|(?:High|Primary) School"
+    r"|Klinikum|Krankenhaus|Klinik|Spital)"
 )
 _PLACE_FIRST = (
     r"(?i:(?:Universitäts|Kreis|Stadt|Marien|Bezirks)?(?:klinikum|krankenhaus|klinik|spital)"
@@ -55,7 +57,8 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         rf"{_B}(?<!\d[.-])(?P<x>(?:\+?1[ .-])?\d{{3}}([ .-])\d{{3}}\2\d{{4}}(?: ?(?:x|ext\.?) ?\d{{1,6}})?){_E}",
         rf"{_B}(?<!\d[.-])(?P<x>\d{{3}}-\d{{4}}){_E}(?!-)",
         rf"(?<![^\W_])(?=\+(?:\D{{0,3}}\d){{7}})(?P<x>\+\d{{1,3}}(?:[ ./-]{{0,2}}\(?\d{{1,9}}\)?){{2,7}}){_E}",
-        rf"{_B}{_SPOKEN_PHONE}(?i: ?(?:no|nr|number|centre|center|back|line|him|her|on|at)\b)?[.:# ]{{1,3}}(?P<x>[+(]?\d(?:(?! \d\d?:\d\d)[\d ()./-]){{1,18}}\d)(?! ?(?:mm"
+        rf"{_B}{_SPOKEN_PHONE}(?i: ?(?:no|nr|number|centre|center|back|line|him|her|on"
+        rf"|at)\b)?[.:# ]{{1,3}}(?P<x>[+(]?\d(?:(?! \d\d?:\d\d)[\d ()./-]){{1,18}}\d)(?! ?(?:mm"
         rf"|cm)\b)",
         rf"{_B}(?P<x>0\d(?:[ .]\d\d){{4}}){_E}",
         rf"{_B}(?i:(?:reading|work) ?room|front desk|reception|scheduling|desk)[:,]? (?P<x>\d{{4,5}}){_E}",
@@ -69,7 +72,8 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         rf"{_B}(?<!\d[-.])(?P<x>\d{{3}}-\d{{2}}-\d{{4}}){_E}",
         rf"{_B}(?<!\d[ .])(?P<x>\d{{3}} \d{{3}} \d{{4}}){_E}",
         rf"{_B}{_STRONG_CUE}{_NUMBER}?(?i: (?:is|was|reads))?[:#= ]{{1,3}}(?P<x>(?:[A-Z]{{2,4}} )?{_ID}){_E}",
-        rf"{_B}{_WEAK_CUE}(?:{_NUMBER}[:#= ]{{0,3}}|[#:] ?| )(?![A-TV-Z]\d[0-9A-Z]\.)(?P<x>{_ID}){_E}(?<!\b\d)(?<!\b\d\d)(?! ?(?:mm|cm|%"
+        rf"{_B}{_WEAK_CUE}(?:{_NUMBER}[:#= ]{{0,3}}|[#:] ?"
+        rf"| )(?![A-TV-Z]\d[0-9A-Z]\.)(?P<x>{_ID}){_E}(?<!\b\d)(?<!\b\d\d)(?! ?(?:mm|cm|%"
         rf"|images)\b)",
         rf"{_B}(?<!\d[.,])(?P<x>\d{{6,}})(?![^\W_])(?!\.\d)",
         rf"{_B}(?P<x>[A-Za-z]{{1,6}}[-_./]?\d{{5,}}[A-Za-z]?){_E}",
@@ -79,7 +83,8 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         rf"{_B}(?P<x>[A-Z]{{1,3}}\d\d-\d{{3,7}}(?:-[A-Z]?\d{{1,2}})?){_E}",
         rf"{_B}(?<!\d[-./])(?P<x>\d{{2,4}}-\d{{5,9}}){_E}",
         rf"{_B}(?<!\d\.)(?!1\.2\.840\.10008\.)(?P<x>[0-2](?:\.\d{{1,39}}){{5,}}){_E}",
-        rf"{_B}(?<!\d\.)(?<!\b[Vv]ersion )(?<!\b[Ss]oftware )(?<!\b[Rr]elease )(?<!\b[Rr]ev )(?P<x>\d{{1,3}}(?:\.\d{{1,3}}){{3}})"
+        rf"{_B}(?<!\d\.)(?<!\b[Vv]ersion )(?<!\b[Ss]oftware )"
+        rf"(?<!\b[Rr]elease )(?<!\b[Rr]ev )(?P<x>\d{{1,3}}(?:\.\d{{1,3}}){{3}})"
         r"(?![^\W_])(?!\.\d)",
     ),
     "EMAIL": (
@@ -112,7 +117,8 @@ PATTERNS: dict[str, tuple[str, ...]] = {
 """LOCATION's subdivision: TOWN and PLACE count only where one of the words ``w`` is strange to the vocabulary."""
 
 PLACE_NOUNS = re.compile(
-    r"hosp|clini|cl[ií]ni|medical|cent[er]|institut|infirm|radiology|imaging|health|universi|foundation|klinik|spital|haus"
+    r"hosp|clini|cl[ií]ni|medical|cent[er]|institut|infirm|radiology|imaging|health|universi|foundation|klinik"
+    r"|spital|haus"
     r"|h[oô]pital|policl|osped|zieken|praxis",
     re.IGNORECASE,
 )

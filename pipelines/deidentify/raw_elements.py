@@ -61,7 +61,7 @@ _Head = tuple[BaseTag, str | None, int]
 """Of an element's first bytes: its tag, VR (None where none is stated), and which of these kinds it is."""
 
 _TEXT, _OTHER, _LONGER, _STOP, _NONE = range(5)
-"""Of a short length, and a value that may be an empty one or not; of a longer length; where parsing stops; no element."""
+"""Of a short length, and a value that may be an empty one or not; of a longer length; a stop; no element."""
 
 _ORDERS = [(implicit, little) for implicit in (True, False) for little in (True, False)]
 _HEAD = {(i, little): Struct(("<" if little else ">") + ("4sI" if i else "6sH")).unpack_from for i, little in _ORDERS}

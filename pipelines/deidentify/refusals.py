@@ -122,9 +122,7 @@ def _holds_overlay_in_pixels(dataset: Dataset) -> bool:
         return False
     high, stored = _number(dataset, _HIGH_BIT), _number(dataset, _BITS_STORED)
     positions = [
-        _number(dataset, int(tag))
-        for tag in dataset._dict
-        if tag >> 16 in _OVERLAYS and tag & 0xFFFF == _POSITION
+        _number(dataset, int(tag)) for tag in dataset._dict if tag >> 16 in _OVERLAYS and tag & 0xFFFF == _POSITION
     ]
     return any(position != 0 and not high - stored < position <= high for position in positions)
 

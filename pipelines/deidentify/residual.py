@@ -21,6 +21,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from pipelines.deidentify import dates, values
+from pipelines.deidentify.carried import bytes_of
 from pipelines.deidentify.deny import is_placeholder, name_words
 from pipelines.deidentify.identifiers import HeaderIdentifiers, identifiers_in, kept_texts, merged
 from pipelines.deidentify.profile import Profile
@@ -28,7 +29,6 @@ from pipelines.deidentify.raw_elements import TooShortError, UnusualError, eleme
 from pipelines.deidentify.reading import Header, quiet, read_header
 from pipelines.deidentify.structured import retained_uids
 from pipelines.deidentify.vocabulary import is_known, names
-from pipelines.deidentify.writing import bytes_of
 
 _SHORTEST = 4
 _DUMMY_DAY = str(values.dummy("DA"))

@@ -46,8 +46,10 @@ _TIME = r"(?:T\d\d(?::?\d\d){0,2}(?:\.\d{1,6})?(?:Z|[+-]\d\d:?\d\d)?)?"
 _CUE = (
     r"(?:on|dated?|since|from|until|till|before|after|through|thru|am|vom|bis|seit|le|du|el|del|dob|seen|done|performed"
     r"|visit|exam|study|comparison|sent|mri|dexa|pet|ct|mammo|mammogram|ultrasound|booster|due|drawn|overread"
-    r"|mri of|answered|called|spoke|paged|faxed|mailed|scheduled|rescheduled|received|returned|read|signed|dictated|given|placed"
-    r"|drawn|log|lm|msg|message|cancell?ed|appt|appointment|surgery|biopsy|bx|results?|path|us of|study of|exam of|mammogram of)"
+    r"|mri of|answered|called|spoke|paged|faxed|mailed|scheduled|rescheduled|received|returned|read|signed"
+    r"|dictated|given|placed"
+    r"|drawn|log|lm|msg|message|cancell?ed|appt|appointment|surgery|biopsy|bx|results?|path|us of|study of|exam of"
+    r"|mammogram of)"
 )
 _YEAR_CUE = (
     r"(?:in|since|from|until|till|before|after|during|year|circa|around|early|late|mid|dated?|im jahr|seit|en|depuis"
@@ -95,11 +97,16 @@ _PATTERNS = [
         (_NUMBERS, rf"{_START}(?P<m>0?[1-9]|1[0-2])(?P<sep>[/.-])(?P<y>{_YEAR}){_END}"),
         (_NUMBERS, rf"{_START}(?P<y>{_YEAR})(?P<sep>-)(?P<m>0[1-9]|1[0-2]){_END}"),
         # 3/5 after a word that speaks of dates
-        (_NUMBERS, rf"\b(?:{_CUE}:?|again|attempt \d|screening of|board|meeting|conf(?:erence)?|clinic|rounds) (?P<x>{_DAY}[/.]{_DAY}\.?)(?![^\W_])(?![./-]\d)(?! ?(?:mm|cm|x\b|×|%))"),
+        (
+            _NUMBERS,
+            rf"\b(?:{_CUE}:?|again|attempt \d|screening of|board|meeting|conf(?:erence)?|clinic"
+            rf"|rounds) (?P<x>{_DAY}[/.]{_DAY}\.?)(?![^\W_])(?![./-]\d)(?! ?(?:mm|cm|x\b|×|%))",
+        ),
         # 6/30, whose second number is no month, as no share of nodes; 18.04. of German
         (
             _NUMBERS,
-            rf"{_START}(?<!score )(?<!grade )(?<!N[0-3] \()(?P<x>(?:0?[1-9]|1[0-2])/(?:1[3-9]|2\d|3[01]))(?![^\W_])(?![./-]\d)"
+            rf"{_START}(?<!score )(?<!grade )(?<!N[0-3] \()(?P<x>(?:0?[1-9]|1[0-2])/(?:1[3-9]|2\d"
+            rf"|3[01]))(?![^\W_])(?![./-]\d)"
             r"(?! ?(?:mm|cm|%|nodes?|LN|lymph|cores?|samples?|positive|axillary|sentinel))",
         ),
         (_NUMBERS, rf"{_START}(?P<x>(?:0[1-9]|[12]\d|3[01])\.(?:0[1-9]|1[0-2])\.)(?![^\W_])(?!\d)"),
@@ -107,20 +114,27 @@ _PATTERNS = [
         (
             _NUMBERS,
             rf"{_START}(?<!score )(?<!grade )(?<!RADS )(?<!gravida )(?<!para )(?<!ratio )"
-            rf"(?P<x>{'|'.join(rf'0?{m}/0?[1-{m - 1}]' for m in range(3, 10))}|1[0-2]/(?:0?[1-9]|1[01]))(?![^\W_])(?![./-]\d)"
+            rf"(?P<x>{'|'.join(rf'0?{m}/0?[1-{m - 1}]' for m in range(3, 10))}|1[0-2]/(?:0?[1-9]"
+            rf"|1[01]))(?![^\W_])(?![./-]\d)"
             r"(?! ?(?:mm|cm|%|nodes?|LN|lymph|cores?|samples?|positive|axillary|sentinel|hpf|HPF|views?))",
         ),
-        (_NUMBERS, rf"(?:(?<=/\d)|(?<=/\d\d))(?:,| and|, and| &) (?P<x>(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01])){_END}{_NO_UNIT}"),
+        (
+            _NUMBERS,
+            rf"(?:(?<=/\d)|(?<=/\d\d))(?:,| and|, and| &) (?P<x>(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d"
+            rf"|3[01])){_END}{_NO_UNIT}",
+        ),
         # 1/6, 4/12 and 5/2/2019: the first of a list of dates
         (
             _NUMBERS,
-            rf"{_START}(?P<x>(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01]))(?=(?:,| and| &|, and) (?:0?[1-9]|1[0-2])/(?:0?[1-9]"
+            rf"{_START}(?P<x>(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01]))(?=(?:,| and| &|, and) (?:0?[1-9]"
+            rf"|1[0-2])/(?:0?[1-9]"
             r"|[12]\d|3[01])(?![^\W_]))",
         ),
         # 9/10 9a, 2/8 1:45p, 8/10 10:12: before a time of day
         (
             _NUMBERS,
-            rf"{_START}(?P<x>(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01]))(?=,?(?: at| @)? (?:[01]?\d|2[0-3])(?::[0-5]\d ?[ap]?m?|[ap]m?)"
+            rf"{_START}(?P<x>(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01]))(?=,?(?: at| @)? (?:[01]?\d"
+            rf"|2[0-3])(?::[0-5]\d ?[ap]?m?|[ap]m?)"
             r"(?![^\W_]))",
         ),
         # 2015 after a word that speaks of years

@@ -9,7 +9,16 @@ import re
 from collections.abc import Iterator
 from itertools import islice, pairwise
 
-from pipelines.deidentify.text_words import LISTS, is_given, is_login, is_name, is_strange, is_term, says_nothing, without_ending
+from pipelines.deidentify.text_initials import initials_in
+from pipelines.deidentify.text_words import (
+    LISTS,
+    is_given,
+    is_name,
+    is_strange,
+    is_term,
+    says_nothing,
+    without_ending,
+)
 from pipelines.deidentify.vocabulary import eponyms, is_known, words
 
 _PARTICLES, _FUNCTION = LISTS["particles"], LISTS["never_first"]
@@ -61,7 +70,8 @@ _BY = re.compile(
     r"|assisted|agreed|spoke|spoken|concurred|confirmed|finalized|authored|prepared|overread|consulted|injected"
     r"|placed|obtained|done|patched|updated|configured|installed|calibrated|serviced|maintained|repaired|tested|checked"
     r"|witnessed|supervised|written|drafted|released|authorized|authorised|counseled|counselled|seen|examined|palpated"
-    r"|biopsied|consented|notified|informed|contacted|called|booked|scheduled|registered|marked|measured|drawn|corrected)"
+    r"|biopsied|consented|notified|informed|contacted|called|booked|scheduled|registered|marked|measured|drawn"
+    r"|corrected)"
     r"(?i:[ \t]+(?:on|at|again|and|in|electronically|together)\b[^.\n;:]{0,30})?(?i:[ \t]+(?:by|with|to|for|from"
     r"|through))[ \t:]+(?=[^\W\d_])"
 )
@@ -74,39 +84,9 @@ _DEGREE = re.compile(
     r"(?:,[ \t]?(?:RT|DO|NP|PA)|,?[ \t](?:M\.?D\.?|D\.O\.|Ph\.?D\.?|R\.?N\.?|RT\(R\)(?:\(M\))?|R\.T\.|FACR|MBBS"
     r"|FRCR|FFR|PA-C|CRNP|DNP|ARRT|Dipl))(?![^\W_])"
 )
-_LOGIN = re.compile(
-    r"(?i:\b(?:transcribed|typed|uploaded|scanned|imported|entered|created|edited|dictated|verified|signed|logged"
-    r"|user|sent|login|transcriptionist|typist|scribe|final|finalized|forwarded|routed|assigned|addended)\b"
-    r"(?:[^.\n;]{0,50}?\b(?:by|user|login|to))?[ :]+)(?P<x>[a-z][a-z]{2,20}\d{0,4})(?![^\W_])"
+_CARET = re.compile(
+    rf"(?<![^\W_^])(?P<x>{_LETTER}[\w'’. -]{{0,40}}(?<!\d)\^[\w'’. -]{{1,40}}(?:\^[\w'’.-]{{0,20}}){{0,3}})"
 )
-_INITIALS = re.compile(
-    r"(?<![^\W_])by (?P<x>(?!US|CT|MR|IR|PT|OT|GP|ED|NM|MD|OB|CC|RN|RT|AI|BB|OR|XR)[A-Z]{2})(?= \d| on\b| *[.;,\n]| *$)"
-    r"|[.!?\n)] ?[-–—/] ?(?P<y>[A-Z]{2,3})[ .]*$"
-    r"|[.!?] (?P<t>(?!RT|LT|BI|CC|US|MG|MR|NA|OK|PO|UQ|AP)[A-Z]{2})[ .]*$"
-    r"|(?<![^\W_])(?:and|by|with) (?P<w>[A-Z]{2})(?=,? (?:RN|RT|MD|DO|NP|PA)(?![^\W_]))"
-    r"|[.!?\n)] ?[-–—/]? ?(?P<z>[A-Z]{2,3})(?=[,/]? ?\d[\d/.-]{2,9}(?:,? \d\d?:?\d\d)?[ .]*$)"
-)
-_TYPIST = re.compile(
-    r"\d/(?P<x>(?!wk|yr|mo|hr|hpf|kg|ml|dl|cc|min|day|sec|mm|cm|lb|hf|ms|px)[a-z]{2,3})(?=[ .]*(?:\n|$))"
-    r"|(?<![^\W_/])(?P<y>[A-Z]{2,3}/[a-z]{2,3})(?=[ .]*(?:\n|$))"
-    r"|\d\d ?/ ?(?P<z>[A-Z]{2,3})(?=[ .]*(?:\n|$))"
-    r"|(?<![^\W_])D/T:? (?P<u>[A-Z]{2,3}/[A-Z]{2,3})(?![^\W_])|[.!?] (?P<t>[A-Z]{2,3}/[A-Z]{2,3})(?=[ .]*(?:\n|$))"
-    r"|(?<![^\W_])(?i:thx|thanks|ty|rgds|regards)[,. !]{1,2}[-–]? ?(?P<v>[A-Z]{2,3})(?=[ .]*(?:\n|$))"
-)
-_SMALL_WORD = re.compile(r"(?<![^\W_])[a-z]{5,20}(?![^\W_])")
-_LOGIN_CUE = re.compile(r"by|user|login|ist:|scribe:|sent to|(?:forward|rout|assign)ed to", re.IGNORECASE)
-_BY_LOGIN = re.compile(r"(?<![^\W_])(?i:(?:by|user|admin|tech|rad|operator|importer|authori[sz]ed|typist)[:= ]) ?(?P<x>[a-z]{4,20}\d{0,3})(?![^\W_])")
-_LOGIN_BEHIND = re.compile(r" [-–] (?P<x>[a-z]{5,20}\d{0,3})[ .]*$")
-_LOGIN_AT = re.compile(
-    r"(?<!\d)\d\d:\d\d (?P<x>[a-z]{4,20}\d{0,3}): |(?:^|[.\n] )(?P<y>[a-z]{4,20}\d{0,3}) \d\d:\d\d(?!\d)"
-)
-_TECHNOLOGIST = re.compile(
-    r"(?<![^\W_])(?i:tech(?:nologist)?s?|technician|radiographer|mammographer|initials?|operator|rt|reader(?: \d)?"
-    r"|arbitration|arbiter|reviewer|rad|signed|initialed|scribe"
-    r"|transcriptionist|typist|operator \d|float|(?:entered|system|interviewed|reviewed|checked|transcribed|screened) by)\.?[:= ]{1,2}"
-    r"(?P<x>(?!BY|ON|AT|AND|MD|BUT|NOT|THE|WAS)[A-Z]{2,3}|[A-Z]\.[ ]?[A-Z]\.)(?![^\W_])"
-)
-_CARET = re.compile(rf"(?<![^\W_^])(?P<x>{_LETTER}[\w'’. -]{{0,40}}(?<!\d)\^[\w'’. -]{{1,40}}(?:\^[\w'’.-]{{0,20}}){{0,3}})")
 _BETWEEN_BLANKS = re.compile(r"[^ ]+")
 _LETTER_BY_LETTER = re.compile(rf"(?<![^\W_])(?:{_LETTER} ){{4,}}{_LETTER}(?![^\W_])")
 
@@ -174,17 +154,8 @@ def _cued(text: str) -> Iterator[tuple[int, int]]:
         yield from _several_at(text, match.end())
     for match in _DEGREE.finditer(text):
         yield from _name_before(text, match.start())
-    for match in _LOGIN.finditer(text) if _LOGIN_CUE.search(text) else ():
-        if is_strange(match["x"]):
-            yield match.span("x")
-    for pattern in (_INITIALS, _TYPIST):
-        yield from (match.span(match.lastgroup or 0) for match in pattern.finditer(text))
-    yield from (match.span() for match in _SMALL_WORD.finditer(text) if is_login(match.group()))
-    for pattern in (_LOGIN_AT, _BY_LOGIN, _LOGIN_BEHIND):
-        found = ((match, match[match.lastgroup or 0]) for match in pattern.finditer(text))
-        yield from (match.span(match.lastgroup or 0) for match, word in found if is_strange(word) or is_login(word))
     yield from (match.span("x") for match in _ACTOR.finditer(text) if is_name(match["x"]))
-    yield from (match.span("x") for match in _TECHNOLOGIST.finditer(text))
+    yield from initials_in(text)
     yield from (_without_terms(text, *match.span("x")) for match in _CARET.finditer(text) if "^" in text)
 
 
@@ -220,8 +191,10 @@ def _name_at(text: str, start: int, *, sure: bool, lower: bool, listed: bool = T
         bare = word.rstrip(".")
         initial = len(bare) == 1 and bare.isupper()
         capital = bare[0].isupper()
-        if bare.lower() in _PARTICLES and number < 4 and (
-            _is_capital_behind(text, match.end()) or (lower and text[match.end() : match.end() + 1] == "-")
+        if (
+            bare.lower() in _PARTICLES
+            and number < 4
+            and (_is_capital_behind(text, match.end()) or (lower and text[match.end() : match.end() + 1] == "-"))
         ):
             position = _behind(text, match.end())
             continue
@@ -338,7 +311,12 @@ def _is_eponym(text: str, tokens: list[re.Match[str]], index: int) -> bool:
     enclosed = text[tokens[index].start() - 1 : tokens[index].start()] == "("
     for token in tokens[index + 1 : index + 5]:
         gap, word = text[last : token.start()], token.group().rstrip(".").lower()
-        if len(gap) > 8 or any(map(str.isdecimal, gap)) or any(c in gap for c in ("\n,;:(" if enclosed else "\n,;:()")) or tokens[index].group().endswith("."):
+        if (
+            len(gap) > 8
+            or any(map(str.isdecimal, gap))
+            or any(c in gap for c in ("\n,;:(" if enclosed else "\n,;:()"))
+            or tokens[index].group().endswith(".")
+        ):
             return False
         if word in _EPONYM_NOUNS:
             return True

@@ -26,20 +26,24 @@ _MANY = re.compile(
 
 _NUMBER = r"\d{1,4}(?:[.,]\d{1,4})?"
 _UNIT = (
-    r"(?:mm|cm|cmfn|cc|m[lLgG]|mcg|[µu]g|g|kg|lbs?|[mc]?Gy|mSv|k[Vv]p?|m[Aa][Ss]?|[kM]eV|MV|s|secs?|seconds?|ms|min(?:ute)?s?"
+    r"(?:mm|cm|cmfn|cc|m[lLgG]|mcg|[µu]g|g|kg|lbs?|[mc]?Gy|mSv|k[Vv]p?|m[Aa][Ss]?|[kM]eV|MV|s|secs?|seconds?|ms"
+    r"|min(?:ute)?s?"
     r"|h|hrs?|hours?|h?rs|days?|d|wks?|weeks?|mos?|months?|y(?:ea)?rs?|yo|%|percent|deg(?:rees?)?|°|[kM]?Hz|T|Fr|F|ga?"
     r"|gauge|N|daN|kPa|mmHg|HU|IU|units?|mCi|[µu]Ci|[kM]Bq|px|pixels?|dpi|bits?|[kKMG]B|images?|films?|views?|slices?"
     r"|frames?|cores?|samples?|passes|nodes?|cells?|women|men|patients|cases|exams|examinations|fractions?"
     r"|projections?|matrix|times|Uhr|people|screens|n[gm]|mol|cps|steps/s|rads?|gr[ae]y|levels)"
 )
-_MEASURE_BEHIND = re.compile(rf"[ \t-]?(?:x[ \t]?\d|{_UNIT}(?![^\W_]))|[ \t]?[×%°]|/(?=[a-zA-Z])|[ \t]?(?:am|pm|[ap]\.m)\b", re.I)
+_MEASURE_BEHIND = re.compile(
+    rf"[ \t-]?(?:x[ \t]?\d|{_UNIT}(?![^\W_]))|[ \t]?[×%°]|/(?=[a-zA-Z])|[ \t]?(?:am|pm|[ap]\.m)\b", re.I
+)
 _SHAPES = re.compile(
     r"(?:"
     r"(?:[01]?\d|2[0-4])[:.h][0-5]\d(?:[:.][0-5]\d)?(?:[-–](?:[01]?\d|2[0-4])[:.h][0-5]\d)?(?:[aApP][mM]?|hrs?|h)?"
     rf"|{_NUMBER}(?:[xX×*]{_NUMBER})+[a-zA-Zµ]{{0,3}}"  # 14x11x9mm
     rf"|\d{{1,4}}[.,]\d{{1,3}}{_UNIT}?|[0-2]\d?[.,]\d{{4}}"  # 12.25mm, 0.1875
     rf"|{_NUMBER}[-–]?{_UNIT}"  # 1500ml
-    r"|\d{1,3}/\d{1,3}|\d{1,2}(?:/\d{1,2}){2,4}|\d{1,3}(?:\.\d)?/1,?000|8\d{3}/[0-369]"  # 128/76, 5/4/4, a morphology of ICD-O
+    r"|\d{1,3}/\d{1,3}|\d{1,2}(?:/\d{1,2}){2,4}|\d{1,3}(?:\.\d)?/1,?000"
+    r"|8\d{3}/[0-369]"  # 128/76, 5/4/4, a morphology of ICD-O
     r"|(?:[a-zA-Z]{1,4}/){0,2}1[.,]73 ?m?[2²]?"  # of a body's surface
     r"|\d{1,3}[-–]\d{1,3}"  # 5-10
     r"|\d{1,3}(?:,\d{3})+"  # 10,000
@@ -52,8 +56,11 @@ _SHAPES = re.compile(
     r")",
 )
 _CODE_CUE = re.compile(
-    r"(?<![^\W_])(?:CPT|HCPCS|CCSD(?: code)?|NHRPL|MBS|OHIP|[Ii]tems?|(?:[Ff]ee|[Bb]illing|[Rr]evenue|[Tt]ariff|[Ss]ervice) [Cc]ode|ICD(?:-?(?:9|10))?(?:-CM)?|SNOMED|SCT|LOINC|SRT|DCM|CID|RadLex|OPS|CCAM|EBM|GOÄ|procedure code"
-    r"|exam code|code CCAM|EN|IEC|ISO|FDA|[Bb][- ]?values?|b|TR|TE|TI|FOV|matrix|bandwidth|dose|DLP|DAP|level|per|of|n|[xyzXYZ]|SNR|CNR|[MP]PV|EI|index|row|column|mean|median|counts?|plt"
+    r"(?<![^\W_])(?:CPT|HCPCS|CCSD(?: code)?|NHRPL|MBS|OHIP|[Ii]tems?|(?:[Ff]ee|[Bb]illing|[Rr]evenue|[Tt]ariff"
+    r"|[Ss]ervice) [Cc]ode|ICD(?:-?(?:9|10))?(?:-CM)?|SNOMED|SCT|LOINC|SRT|DCM|CID|RadLex|OPS|CCAM|EBM|GOÄ"
+    r"|procedure code"
+    r"|exam code|code CCAM|EN|IEC|ISO|FDA|[Bb][- ]?values?|b|TR|TE|TI|FOV|matrix|bandwidth|dose|DLP|DAP|level|per"
+    r"|of|n|[xyzXYZ]|SNR|CNR|[MP]PV|EI|index|row|column|mean|median|counts?|plt"
     r"|platelets|WBC"
     r"|trial|TMIST|ECOG|ACOSOG|NSABP|SWOG|Alliance|protocol|model|mod\.|Modell|modèle)[ :=#.(]{1,3}$"
 )
@@ -63,10 +70,14 @@ _DOTTED = re.compile(r"(?i:v|rev)?\d{1,4}(?:[._]\d{1,5}){1,4}[a-z]?\d?", re.I)
 _CLOCK = re.compile(r"(?:[01]\d|2[0-3])[0-5]\d(?:[-–](?:[01]\d|2[0-3])[0-5]\d)?(?:h|hrs)?")
 _HOURS = re.compile(r"(?:0[6-9]|1\d|2[0-3])[0-5][05][-–](?:0[6-9]|1\d|2[0-3])[0-5][05]")
 _CLOCK_CUE = re.compile(
-    r"(?:(?<![^\W_])(?i:at|arr|sched(?:uled)?|compl(?:eted)?|chk|time|@|from|until|till|to|by|since|paged|called|begin|began|start(?:ed)?|end(?:ed)?|stop|in"
-    r"|out|arrived?|admission|slot|shift|session|hours|scan|um|à|a las)|@|(?:^|\n)[DT]:|[-/.]\d\d(?:\d\d)?|(?:19|20)\d\d(?:\d{4})?|>|[-–])[ :,(]{1,2}$|(?:^|\n)$"
+    r"(?:(?<![^\W_])(?i:at|arr|sched(?:uled)?|compl(?:eted)?|chk|time|@|from|until|till|to|by|since|paged|called"
+    r"|begin|began|start(?:ed)?|end(?:ed)?|stop|in"
+    r"|out|arrived?|admission|slot|shift|session|hours|scan|um|à|a las)|@|(?:^|\n)[DT]:|[-/.]\d\d(?:\d\d)?|(?:19"
+    r"|20)\d\d(?:\d{4})?|>|[-–])[ :,(]{1,2}$|(?:^|\n)$"
 )
-_CLOCK_BEHIND = re.compile(r"[ ]?(?:start|slot|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,5}|hrs?|hours|h|Uhr|[A-Z][DS]T)(?![^\W_])")
+_CLOCK_BEHIND = re.compile(
+    r"[ ]?(?:start|slot|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,5}|hrs?|hours|h|Uhr|[A-Z][DS]T)(?![^\W_])"
+)
 _PHONE_CUE = re.compile(
     r"(?<![^\W_])(?i:t[eé]l(?:e(?:phone|fon|fono|fax))?|ph(?:one)?|fax|pagers?|pgr|bpr|beeper|bleep|mob(?:ile)?|cell"
     r"|handy|ext(?:ension|ns?)?|call(?: back)?|dial|durchwahl|line|hotline|desk|direct|front desk|office|home|work"
@@ -76,15 +87,19 @@ _PHONE_CUE = re.compile(
 _PHONE_SHAPE = re.compile(r"x\d{3,6}|(?:x|\d[- ])?\d{1,2}-\d{4}|\d{3}[.-]\d{4}|\d[- ]?\d{3}[.-]\d{4}")
 _DIALED = re.compile(r"(?:\+|\(?0)[\d()]{1,6} [\d ()-]{5,16}")
 _ID_CUE = re.compile(
-    r"(?:(?P<what>[^\W\d_]+)[. ]{0,2})?(?:#|(?<![^\W_])(?i:no|nr|num|number|n[°º]|id|ids|ref|reference|code|entry|ticket"
-    r"|conf(?:irmation)?|tracking|badge|batch|lic|licen[cs]e|billing|lot|order|claim|policy|invoice|voucher|job|serial|barcode|token|pin|kennung|nummer|num[eé]ro)\b)[.:# ]{0,3}$"
+    r"(?:(?P<what>[^\W\d_]+)[. ]{0,2})?(?:#|(?<![^\W_])(?i:no|nr|num|number|n[°º]|id|ids|ref|reference|code|entry"
+    r"|ticket"
+    r"|conf(?:irmation)?|tracking|badge|batch|lic|licen[cs]e|billing|lot|order|claim|policy|invoice|voucher|job"
+    r"|serial|barcode|token|pin|kennung|nummer|num[eé]ro)\b)[.:# ]{0,3}$"
 )
 _COUNTED = frozenset(LISTS["counted"])
 _PRODUCTS = frozenset(LISTS["makers"] | LISTS["products"])
 _PHRASE_AHEAD = re.compile(r"(?:[^\W_]+[ /-]{1,2}){1,4}$")
 _GROUPS_AHEAD = re.compile(r"(?<![\w.,:/-])(?:\(0\)|(?:\+?\d{1,5} ){1,6})$")
 _PREFIX = re.compile(r"(?<![^\W_])([A-Z]{2,4}) $")
-_TAIL = re.compile(r" ?/ ?\d{1,4}(?![\w/]|[.,:]\d)|(?:(?<=\d{4})|(?<=\d{3})) (?:[A-Z]{1,2}|\d[A-Z]?)(?=[.,;)\n]|\s{2}|$)")
+_TAIL = re.compile(
+    r" ?/ ?\d{1,4}(?![\w/]|[.,:]\d)|(?:(?<=\d{4})|(?<=\d{3})) (?:[A-Z]{1,2}|\d[A-Z]?)(?=[.,;)\n]|\s{2}|$)"
+)
 _PLATE = re.compile(r"[A-Z]{2,4}\d{2,}[A-Z]{1,3}")
 _NEXT_GROUP = re.compile(r" (\d{2,5})(?![\w.,/:-]*\w)")
 _GROUPED = re.compile(r"(?<![\w.,/:-])\+?\d{1,5}(?: \d{2,5}){2,6}(?![^\W_]|[.,/:-]\w)")
@@ -149,7 +164,7 @@ def _is_clinical(chunk: str, ahead: str, behind: str) -> bool:
 
 
 def _is_all_short(chunk: str) -> bool:
-    """Whether a chain of parts has none of several digits, and words beside them: T1-T2, 2D/3D, L2-3/R1-2, 4-6x10-12."""
+    """Whether a chain of parts has none of several digits, and words beside them: T1-T2, 2D/3D, L2-3/R1-2."""
     parts = re.split(r"[-./:,#+\\×_*–]", chunk)
     return all(len(_DIGIT.findall(part)) <= 2 for part in parts) and len(_DIGIT.findall(chunk)) <= 2 * len(parts) - 2
 
