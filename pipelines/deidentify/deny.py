@@ -17,10 +17,8 @@ _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": 
 _STROKES = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
 _TWO_LETTERS = re.compile(r"([aou])e")
 _INSIDE = 5
-_DIGIT = re.compile(r"\d")
+_DIGITS = re.compile(r"\d+")
 _REPEATS = re.compile(r"\{\d,\d\}|0\*")
-_LEAST_DIGITS_OF_A_DATE = 3
-"""Of the shortest that is looked for: 1 Feb 48."""
 _LETTER = r"[^\W\d_]"
 _WORD = re.compile(rf"{_LETTER}(?:{_LETTER}|[\u0300-\u036f])+")
 _SHORT_AHEAD = re.compile(rf"(?<![^\W_])({_LETTER}{{2}})[ '’-]$")
@@ -94,10 +92,9 @@ class DenyList:
         """Start, end and kind (NAME, LOCATION, ID, DATE) of what stands in a text; they may overlap."""
         found = [*self._words_in(text), *self._spaced_in(text)] if self._has_words else []
         found = [(*widened(text, a, b), kind) if kind == "NAME" else (a, b, kind) for a, b, kind in found]
-        digits = len(_DIGIT.findall(text))
-        if self.ids and digits >= self._least_digits:
+        if any(mark in text for mark in self._id_marks):
             found += [(m.start(), m.end(), "ID") for m in self._id_pattern.finditer(text)]
-        if self.dates and digits >= _LEAST_DIGITS_OF_A_DATE:
+        if any(year in text for year in self._years):
             found += [(m.start(), m.end(), "DATE") for m in self._date_pattern.finditer(text)]
         if self.phrases:
             found += [(m.start(), m.end(), "LOCATION") for m in self._phrase_pattern.finditer(text)]
@@ -110,9 +107,14 @@ class DenyList:
         return bool(self.names or self.short_names or self.places)
 
     @cached_property
-    def _least_digits(self) -> int:
-        """How many digits a text has at least that holds one of the ids: others need no expressions at all."""
-        return min(len(_DIGIT.findall(_REPEATS.sub("", term))) for term in self.ids)
+    def _id_marks(self) -> frozenset[str]:
+        """Of each id its longest number, which stands in whatever text holds the id: others need no expressions."""
+        return frozenset(max(_DIGITS.findall(_REPEATS.sub("", term)), key=len, default="") for term in self.ids)
+
+    @cached_property
+    def _years(self) -> frozenset[str]:
+        """The last two digits of each date's year, which all ways to write it end or begin with."""
+        return frozenset(f"{day.year % 100:02d}" for day in self.days)
 
     @cached_property
     def _id_pattern(self) -> re.Pattern[str]:

@@ -308,13 +308,13 @@ def _private_vr(tag: int, creator: bytes) -> str:
         return ""
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def _instance_uids(data: bytes) -> tuple[str, ...]:
     values = (one.strip("\0 ") for one in data.decode("latin-1").split("\\"))
     return tuple(uid for uid in values if uid and not is_standard_uid(uid))
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def _telling_texts(vr: str, data: bytes, encodings: tuple[str, ...]) -> tuple[str, ...]:
     """The values of a removed element that say something of their own."""
     if vr in ("OB", "UN") or (data.isascii() and b"\x1b" not in data):

@@ -7,7 +7,7 @@ in one way only, so that no text takes more than linear time. Dates are ``text_d
 import re
 
 _B, _E = r"(?<![^\W_])", r"(?![^\W_])"
-_ID = r"(?!\d{1,2}[.,]\d{1,2}(?!\w|\.\d))(?:[A-Za-z]{0,6}[-_.:/]?\d(?:[-_./]?[^\W_]){1,30}|\d{2,})"
+_ID = r"(?!\d{1,2}[.,]\d{1,2}(?!(?!x\b)\w|\.\d))(?:[A-Za-z]{0,6}[-_.:/]?\d(?:[-_./]?[^\W_]){1,30}|\d{2,})"
 _STRONG_CUE = (
     r"(?i:MRN|acc[.#]|accession|patient[- ]id(?:entifier)?|pat\.? ?id|id|SSN|social security|medical record|NHS"
     r"|insurance"
@@ -76,7 +76,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         rf"| )(?![A-TV-Z]\d[0-9A-Z]\.)(?P<x>{_ID}){_E}(?<!\b\d)(?<!\b\d\d)(?! ?(?:mm|cm|%"
         rf"|images)\b)",
         rf"{_B}(?<!\d[.,])(?P<x>\d{{6,}})(?![^\W_])(?!\.\d)",
-        rf"{_B}(?P<x>[A-Za-z]{{1,6}}[-_./]?\d{{5,}}[A-Za-z]?){_E}",
+        rf"{_B}(?!NCT\d{{8}}{_E})(?P<x>[A-Za-z]{{1,6}}[-_./]?\d{{5,}}[A-Za-z]?){_E}",
         rf"{_B}(?P<x>(?:[A-Z]/)?\d\d/\d{{5,9}}){_E}",
         rf"{_B}(?P<x>\d{{4}} \d{{5}} \d){_E}",
         rf"{_B}(?:No|Nr|Nº|№)\.? ?(?P<x>\d{{5,}}){_E}",

@@ -64,7 +64,7 @@ def plain_values(element: DataElement | RawDataElement | None) -> tuple[str, ...
     return None
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def _plain(vr: str, value: bytes) -> tuple[str, ...] | None:
     if not value.isascii() or b"\x1b" in value:
         return None

@@ -8,12 +8,12 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from pipelines.deidentify.deny import DenyList
 from pipelines.deidentify.patterns import AGES, COMPILED, PLACE_NOUNS
-from pipelines.deidentify.text_dates import dates_in
+from pipelines.deidentify.text_dates import TextDate, dates_in
 from pipelines.deidentify.text_names import eponym_terms, names_in
 from pipelines.deidentify.text_numbers import numbers_in
 from pipelines.deidentify.text_words import is_strange, says_nothing
@@ -25,6 +25,7 @@ _NOTHING = DenyList()
 _ORDER = ("EMAIL", "DATE", "ID", "PHONE", "LOCATION", "NAME")
 _STRIPPED = " \t\r\n-_,;:/|.()[]{}*#&+=\\'\"<>"
 _PIECE = 4000
+_LAST = 4
 _CUT = re.compile(r"\n|(?<=[.;])[ \t]|[ \t]")
 _LETTERS = re.compile(r"[^\W\d_]{2,}")
 _LETTER_BY_LETTER = re.compile(r"(?:[^\W\d_] ){4}")
@@ -32,6 +33,7 @@ _ADDRESS = re.compile(r"@|://|www\.", re.IGNORECASE)
 _TWO_DIGITS = re.compile(r"\d[^\w\s]{0,2}\w")
 _DIGIT = re.compile(r"\d")
 _JOINED = re.compile(r"[ \t,.^-]*(?:(?i:st|saint|ni|nic|mac|de|la|del|van|von|der|den|bin|al|el|o)\b[ \t.'’-]*){0,2}")
+_MONTH_AND_DAY = re.compile(r"(?<![\w./-])(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01])(?![\w./-])")
 _SAINTS = frozenset(("St", "Saint", "Sankt", "San", "Santa"))
 _ARTICLE = re.compile(r"(?<![^\W_])([Aa]) $")
 _WORD = re.compile(r"<[A-Z]+>|[^\W_]+(?:['’][^\W_]+)*")
@@ -86,7 +88,9 @@ def keep_known_words(text: str, deny: DenyList = _NOTHING) -> tuple[str, int]:
     """
     if " ".join(text.lower().split()) in code_meanings():
         return text, 0
-    numbers = _unexplained(text)
+    numbers = list(_unexplained(text))
+    if "/" in text:
+        numbers += [(*match.span(), "DATE") for match in _MONTH_AND_DAY.finditer(text)]
     cleaned, count = clean_text(_replaced(text, numbers, {})[0] if numbers else text, deny)
     count += len(numbers)
     kept: list[str] = []
@@ -158,7 +162,7 @@ def _moves(text: str, spans: Iterable[Span], deny: DenyList, days: int | None) -
         return {}
     birth = [span[:2] for span in deny.found_in(text) if span[2] == "DATE"]
     moves = {}
-    for found in dates_in(text):
+    for found in _dates_of(text):
         own = found.day in deny.days or any(start < found.end and found.start < end for start, end in birth)
         if days is None:
             new = text[found.start : found.end] if found.is_year and not own else None
@@ -212,14 +216,29 @@ def _without_torch() -> Iterator[None]:
 
 @cache
 def _finders(unknown_names: bool) -> dict[str, Callable[[str], Iterable[tuple[int, int]]]]:
-    """What our recognizers find in a text, by kind: start and end."""
-    return {
+    """What our recognizers find in a text, by kind: start and end. They are asked twice of a text that holds something,
+    by us and by presidio, and find it once."""
+    finders: dict[str, Callable[[str], Iterable[tuple[int, int]]]] = {
         "DATE": _dates,
         "LOCATION": _locations,
         "NAME": lambda text: names_in(text, unknown=unknown_names),
         "EMAIL": _matches("EMAIL"),
         **{kind: _numbers(kind) if unknown_names else _matches(kind) for kind in ("ID", "PHONE")},
     }
+    return {kind: _remembered(find) for kind, find in finders.items()}
+
+
+def _remembered(find: Callable[[str], Iterable[tuple[int, int]]]) -> Callable[[str], Iterable[tuple[int, int]]]:
+    @lru_cache(maxsize=_LAST)
+    def found(text: str) -> tuple[tuple[int, int], ...]:
+        return tuple(find(text))
+
+    return found
+
+
+@lru_cache(maxsize=_LAST)
+def _dates_of(text: str) -> tuple[TextDate, ...]:
+    return tuple(dates_in(text))
 
 
 @cache
@@ -261,20 +280,22 @@ def _numbers(kind: str) -> Callable[[str], Iterable[tuple[int, int]]]:
     by_pattern = _matches(kind)
 
     def find(text: str) -> Iterable[tuple[int, int]]:
-        return [*by_pattern(text), *((start, end) for start, end, its in _unexplained(text) if its == kind)]
+        found = [span for span in by_pattern(text) if not is_procedure(text[slice(*span)])]
+        return [*found, *((start, end) for start, end, its in _unexplained(text) if its == kind)]
 
     return find
 
 
-def _unexplained(text: str) -> list[Span]:
+@lru_cache(maxsize=_LAST)
+def _unexplained(text: str) -> tuple[Span, ...]:
     """Numbers that nothing explains, but for dates."""
     found = numbers_in(text)
     days = _dates(text) if found else []
-    return [(a, b, kind) for a, b, kind in found if not any(a < end and start < b for start, end in days)]
+    return tuple((a, b, kind) for a, b, kind in found if not any(a < end and start < b for start, end in days))
 
 
 def _dates(text: str) -> list[tuple[int, int]]:
-    return [(each.start, each.end) for each in dates_in(text)]
+    return [(each.start, each.end) for each in _dates_of(text)]
 
 
 def _locations(text: str) -> Iterator[tuple[int, int]]:

@@ -44,7 +44,7 @@ _START, _END = r"(?<![^\W_])(?<!\d[./-])", r"(?![^\W_])(?![./-]\d)"
 _WEEKDAY = rf"(?:(?P<wd>{'|'.join(_WEEKDAYS)}),? )?"
 _TIME = r"(?:T\d\d(?::?\d\d){0,2}(?:\.\d{1,6})?(?:Z|[+-]\d\d:?\d\d)?)?"
 _CUE = (
-    r"(?:on|dated?|since|from|until|till|before|after|through|thru|am|vom|bis|seit|le|du|el|del|dob|seen|done|performed"
+    r"(?:on|dated?|by|since|from|until|till|before|after|through|thru|am|vom|bis|seit|le|du|el|del|dob|seen|done|performed"
     r"|visit|exam|study|comparison|sent|mri|dexa|pet|ct|mammo|mammogram|ultrasound|booster|due|drawn|overread"
     r"|mri of|answered|called|spoke|paged|faxed|mailed|scheduled|rescheduled|received|returned|read|signed"
     r"|dictated|given|placed"
@@ -120,7 +120,8 @@ _PATTERNS = [
         ),
         (
             _NUMBERS,
-            rf"(?:(?<=/\d)|(?<=/\d\d))(?:,| and|, and| &) (?P<x>(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d"
+            rf"(?:(?<=\D\d/\d)|(?<=\D\d\d/\d)|(?<=\D\d/\d\d)|(?<=\D\d\d/\d\d))(?:,| and|, and| &) (?P<x>(?:0?[1-9]"
+            rf"|1[0-2])/(?:0?[1-9]|[12]\d"
             rf"|3[01])){_END}{_NO_UNIT}",
         ),
         # 1/6, 4/12 and 5/2/2019: the first of a list of dates

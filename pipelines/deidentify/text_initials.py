@@ -16,10 +16,12 @@ _LOGIN = re.compile(
     r"(?:[^.\n;]{0,50}?\b(?:by|user|login|to))?[ :]+)(?P<x>[a-z][a-z]{2,20}\d{0,4})(?![^\W_])"
 )
 _INITIALS = re.compile(
-    r"(?<![^\W_])by (?P<x>(?!US|CT|MR|IR|PT|OT|GP|ED|NM|MD|OB|CC|RN|RT|AI|BB|OR|XR)[A-Z]{2})(?= \d| on\b| *[.;,\n]| *$)"
+    r"(?<![^\W_])by (?P<x>(?!US|CT|MR|IR|PT|OT|GP|ED|NM|MD|OB|CC|RN|RT|AI|BB|OR|XR)[A-Z]{2})(?= [\d(]| on\b"
+    r"| *[.;,\n]| *$)"
     r"|[.!?\n)] ?[-–—/] ?(?P<y>[A-Z]{2,3})[ .]*$"
     r"|[.!?] (?P<t>(?!RT|LT|BI|CC|US|MG|MR|NA|OK|PO|UQ|AP)[A-Z]{2})[ .]*$"
     r"|(?<![^\W_])(?:and|by|with) (?P<w>[A-Z]{2})(?=,? (?:RN|RT|MD|DO|NP|PA)(?![^\W_]))"
+    r"|(?<![^\W_])(?P<r>[A-Z]{2}),? (?i:rt\(r\))"
     r"|[.!?\n)] ?[-–—/]? ?(?P<z>[A-Z]{2,3})(?=[,/]? ?\d[\d/.-]{2,9}(?:,? \d\d?:?\d\d)?[ .]*$)"
 )
 _TYPIST = re.compile(
@@ -32,7 +34,7 @@ _TYPIST = re.compile(
 _SMALL_WORD = re.compile(r"(?<![^\W_])[a-z]{5,20}(?![^\W_])")
 _LOGIN_CUE = re.compile(r"by|user|login|ist:|scribe:|sent to|(?:forward|rout|assign)ed to", re.IGNORECASE)
 _BY_LOGIN = re.compile(
-    r"(?<![^\W_])(?i:(?:by|user|admin|tech|rad|operator|importer|authori[sz]ed"
+    r"(?<![^\W_])(?i:(?:by|user|admin|tech|rad|operator|importer|sender|[dt]:|authori[sz]ed"
     r"|typist)[:= ]) ?(?P<x>[a-z]{4,20}\d{0,3})(?![^\W_])"
 )
 _LOGIN_BEHIND = re.compile(r" [-–] (?P<x>[a-z]{5,20}\d{0,3})[ .]*$")

@@ -18,9 +18,9 @@ _FEW = 3
 """Most digits of a number that needs no explanation."""
 
 _CHUNK = re.compile(r"\w+(?:[-./:,#+\\×_*–]\w+)*")
-_DIGIT = re.compile(r"\d")
+_DIGIT, _DIGITS = re.compile(r"\d"), re.compile(r"\d+")
 _MANY = re.compile(
-    r"(?:\d\D{0,2}){4}|#|(?<![^\W_])(?i:no|n[°ºr]|num|id|ref|log|code|entry|ticket|conf|batch|lot|order|claim"
+    r"(?:\d\D{0,2}){4}|[A-Z]{2}\d{2,}[A-Z]|#|(?<![^\W_])(?i:no|n[°ºr]|num|id|ref|log|code|entry|ticket|conf|batch|lot|order|claim"
     r"|policy|invoice|job|badge)\b"
 )
 
@@ -102,7 +102,7 @@ _TAIL = re.compile(
 )
 _PLATE = re.compile(r"[A-Z]{2,4}\d{2,}[A-Z]{1,3}")
 _NEXT_GROUP = re.compile(r" (\d{2,5})(?![\w.,/:-]*\w)")
-_GROUPED = re.compile(r"(?<![\w.,/:-])\+?\d{1,5}(?: \d{2,5}){2,6}(?![^\W_]|[.,/:-]\w)")
+_GROUPED = re.compile(r"(?<![\w.,/:-])\+?\d{1,5}(?:(?: ?[-–/.] ?| )\d{2,5}){2,6}(?![^\W_]|[.,/:-]\w)")
 _LEAST_GROUPED = 8
 
 
@@ -110,7 +110,7 @@ def numbers_in(text: str) -> list[Numbered]:
     """The numbers of a text that are no clinical ones, as far as that can be told from the words about them."""
     if _MANY.search(text) is None:
         return []
-    found = [(*m.span(), "ID") for m in _GROUPED.finditer(text) if _is_grouped(text, m)]
+    found = [_grouped(text, m) for m in _GROUPED.finditer(text) if _is_grouped(text, m)]
     code_end = -1
     for match in _CHUNK.finditer(text):
         chunk = match.group()
@@ -155,7 +155,7 @@ def _is_clinical(chunk: str, ahead: str, behind: str) -> bool:
         return False
     if chunk.isdecimal() and _MEASURE_BEHIND.match(behind) is not None and digits <= 5:
         return True
-    if _is_all_short(chunk) and cue is None:
+    if cue is None and (_is_all_short(chunk) or _is_made_of_words(chunk)):
         return True
     if _DOTTED.fullmatch(chunk) is not None and (_VERSION.search(ahead) or chunk[0] in "vV" or _is_product(ahead)):
         return True
@@ -169,15 +169,27 @@ def _is_all_short(chunk: str) -> bool:
     return all(len(_DIGIT.findall(part)) <= 2 for part in parts) and len(_DIGIT.findall(chunk)) <= 2 * len(parts) - 2
 
 
+def _is_made_of_words(chunk: str) -> bool:
+    """Whether a name joined by underscores is made of known words and short codes: ax_dwi_b50_b800_ADC."""
+    parts = chunk.split("_")
+    return sum(part.isalpha() for part in parts) > 1 and all(map(is_known, parts))
+
+
 def _is_product(ahead: str) -> bool:
     """Whether a maker or product is named a few words before."""
     phrase = _PHRASE_AHEAD.search(ahead)
     return phrase is not None and not _PRODUCTS.isdisjoint(re.split(r"[ /-]+", phrase.group().lower()))
 
 
+def _grouped(text: str, match: re.Match[str]) -> Numbered:
+    spaced = match.group().replace(" ", "").isdecimal()
+    is_phone = not spaced or _PHONE_CUE.search(text[max(0, match.start() - 24) : match.start()])
+    return match.start(), match.end(), "PHONE" if is_phone else "ID"
+
+
 def _is_grouped(text: str, match: re.Match[str]) -> bool:
     """Whether digits in groups are one number: an account's, a phone's."""
-    groups = match.group().lstrip("+").split()
+    groups = _DIGITS.findall(match.group())
     many = sum(map(len, groups)) >= _LEAST_GROUPED and max(map(len, groups)) >= _FEW
     return many and _MEASURE_BEHIND.match(text, match.end()) is None
 

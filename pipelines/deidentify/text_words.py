@@ -70,7 +70,7 @@ def is_given(word: str) -> bool:
 @lru_cache(maxsize=1 << 16)
 def is_login(word: str) -> bool:
     """Whether a word in small letters is none, but a frequent family name with an initial before or behind it."""
-    if len(word) < 5 or not word.isascii() or is_known(word) or word in english_words() or word in census_names()[1]:
+    if len(word) < 5 or not word.isascii() or is_known(word) or word in english_words() or is_name(word):
         return False
     return any(part in listed for part in (word[1:], word[:-1]) for listed in (names(), census_names()[1]))
 

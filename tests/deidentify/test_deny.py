@@ -70,3 +70,35 @@ def test_any_id_is_found_without_its_zeros_and_separators(number: int, zeros: in
 def test_lists_join() -> None:
     both = deny_list(names=["Zwettler"]) | deny_list(ids=["ZX-5512"], dates=["19991231"], places=["Altwerder"])
     assert remove_denied("Zwettler zx5512 31.12.1999 Altwerder", both)[0] == "<NAME> <ID> <DATE> <LOCATION>"
+
+
+@pytest.mark.parametrize(
+    ("names", "text", "cleaned"),
+    [
+        ("Te Aho^Keiko", "PADMA TE-AHO here", "PADMA <NAME> here"),
+        ("Ho^Nomvula", "pt nomvula ho here", "pt <NAME> here"),
+        ("St. Clair^Marlene", "marlene st. clair today", "<NAME> today"),
+        ("Ó Súilleabháin^Fionn", "F. Ó Súilleabháin, 56", "<NAME>, 56"),
+        ("Ni Bhriain^Rory", "Rory Ni Bhriain unchanged", "<NAME> unchanged"),
+    ],
+)
+def test_short_words_go_with_the_name_that_they_belong_to(names: str, text: str, cleaned: str) -> None:
+    assert remove_denied(text, deny_list(names=[names]))[0] == cleaned
+
+
+def test_short_words_stay_where_no_name_is_beside_them() -> None:
+    deny = deny_list(names=["Te Aho^Keiko", "Ho^Nomvula"])
+    assert remove_denied("TE 4500, te whatu ora, ho", deny) == ("TE 4500, te whatu ora, ho", 0)
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "cleaned"),
+    [
+        ("Pine Hollow Breast Center", "sent from Klinikum PINE  HOLLOW today", "sent from Klinikum <LOCATION> today"),
+        ("Juniper Breast Center", "kept at Juniper Breast Center", "kept at <LOCATION>"),
+        ("Women's Imaging Center", "the women's imaging center", "the women's imaging center"),
+        ("The Breast Center, General Hospital", "breast center, general hospital", "breast center, general hospital"),
+    ],
+)
+def test_places_of_plain_words_go_as_a_whole(place: str, text: str, cleaned: str) -> None:
+    assert remove_denied(text, deny_list(places=[place]))[0] == cleaned

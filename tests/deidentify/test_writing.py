@@ -1,5 +1,6 @@
 """What is written against what was read: untouched elements and pixels byte by byte, and what must not be copied."""
 
+import hashlib
 import os
 import subprocess
 import tracemalloc
@@ -230,3 +231,29 @@ def test_header_is_what_pydicom_reads(tmp_path: Path) -> None:
         assert source.read_bytes()[header.pixels.begin :] == expected.PixelData
         del expected.PixelData, header.dataset.PixelData
         assert header.dataset == expected
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])
+@pytest.mark.parametrize("side", [16, 700])
+def test_digest_and_size_are_those_of_the_file(
+    tmp_path: Path, headers_only: Any, pseudonyms: Any, syntax: Any, side: int
+) -> None:
+    pixels = np.random.default_rng(1).integers(0, 4096, (side, side), dtype=np.uint16).tobytes()
+    source = save(mammogram(Rows=side, Columns=side, PixelData=pixels), tmp_path / "in.dcm", syntax)
+    target = tmp_path / "out.dcm"
+    written = deidentify_object(source, target, file_id="f", location="", profile=headers_only, pseudonyms=pseudonyms)
+    assert written.sha256 == hashlib.sha256(target.read_bytes()).hexdigest()
+    assert written.size == target.stat().st_size
+
+
+def test_text_in_large_frames_becomes_zeros_across_blocks(run: Run, tmp_path: Path) -> None:
+    comment = b"Exam of somebody. " * 3300
+    segment = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big")
+    frame = jpeg()
+    head, rest = frame[:2], frame[2:]
+    full = head + (segment + comment) * 12 + rest
+    clean = head + (segment + bytes(len(comment))) * 12 + rest
+    source = save(compressed([full]), tmp_path / "in.dcm", JPEGBaseline8Bit)
+    target = run(source)
+    assert pydicom.dcmread(target).PixelData == encapsulate([clean])
+    assert b"somebody" not in target.read_bytes()
