@@ -2,16 +2,33 @@
 
 The strings are made from the templates and names in ``phi_text/``. All but those of the test part have been looked at
 while the detection was worked on (``--misses`` shows theirs), and the test part's author wrote word lists, too. Figures
-to trust are those of the first runs over the last parts, written by authors who had read neither lists nor rules:
+to trust are those of the FIRST run over each part: its author had read neither lists nor rules nor another part, and
+wrote what departments of many kinds and countries write. What was missed was looked at afterwards, and mended.
 
-- third: own header 0.9959, names 0.8967, dates 0.9400, ids 0.8636, phones 0.8846, look-alikes touched 0.0484;
-- fourth, after rules and lists had been widened: 0.9981, 0.9578, 0.9906, 0.9722, 0.9615, 0.0162;
-- fifth, after they had been once more: 0.9984, 0.9786, 0.9936, 0.9524, 0.9118, 0.0132.
+| part | own header | all names | dates | ids | phones | look-alikes touched |
+|---|---|---|---|---|---|---|
+| third | 0.9959 | 0.8967 | 0.9400 | 0.8636 | 0.8846 | 0.0484 |
+| fourth | 0.9981 | 0.9578 | 0.9906 | 0.9722 | 0.9615 | 0.0162 |
+| fifth | 0.9984 | 0.9786 | 0.9936 | 0.9524 | 0.9118 | 0.0132 |
+| sixth* | 0.9988 | 0.9450 | 0.9877 | 0.8155 | 0.8244 | 0.0472 |
+| seventh† | 0.9990 | 0.9820 | 1.0000 | 0.9771 | 0.9815 | 0.0585 |
+| eighth | 1.0000 | 0.9842 | 0.9940 | 0.9907 | 0.9701 | 0.0736 |
+| ninth | 1.0000 | 0.9665 | 0.9885 | 0.9907 | 1.0000 | 0.0181 |
+| tenth | 0.9944 | 0.9357 | 0.9944 | 0.9618 | 0.9841 | 0.0507 |
+| eleventh | 1.0000 | 0.9574 | 0.9899 | 0.9711 | 0.9988 | 0.0749 |
+| twelfth | 0.9988 | 0.9771 | 0.9959 | 0.9832 | 1.0000 | 0.0426 |
+| thirteenth | 0.9977 | 0.9841 | 0.9929 | 0.9752 | 0.9747 | 0.0296 |
+| fourteenth | 1.0000 | 0.9763 | 0.9959 | 0.9813 | 0.9844 | 0.0302 |
+| fifteenth | 1.0000 | 0.9526 | 0.9921 | 0.9916 | 0.9985 | 0.0375 |
+| sixteenth | 1.0000 | 0.9663 | 0.9929 | 1.0000 | 0.9592 | 0.0281 |
+
+* From here on authors gave ids and phones shapes of their own. † From here on unexplained numbers went.
 
 Header fields are cleaned by the policy that the default profile has for them, reports as reports are. A span is found
 when none of its words and numbers is left; a look-alike is touched when it does not stand as it stood. Dates are
-replaced, not moved. Times are CPU times of this one process, and no string is met twice in them. The peer is
-presidio-analyzer with its own recognizers, without a language model, on the same strings.
+replaced, not moved; a year alone is no date that identifies. Times are CPU times of this one process, and no string is
+met twice in them. The peer is presidio-analyzer with its own recognizers, without a language model, on the same
+strings.
 """
 
 import argparse
@@ -40,7 +57,11 @@ _GOALS = (
     ("all names", ("name_cued", "name_uncued", "own_name"), 0.94),
     ("names of others", ("name_cued", "name_uncued"), 0.94),
 )
-_SEEN, _HELD_OUT = ("tuning", "fresh", "second", "third", "fourth", "fifth", "sixth"), ("test",)
+_NUMBERED = (
+    "second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth"
+    " fourteenth fifteenth sixteenth"
+)
+_SEEN, _HELD_OUT = ("tuning", "fresh", *_NUMBERED.split()), ("test",)
 _MOST_TOUCHED = 0.02
 _LEAST_STRINGS_A_SECOND = 5000
 _STRINGS_A_STUDY = 20
