@@ -44,11 +44,13 @@ _START, _END = r"(?<![^\W_])(?<!\d[./-])", r"(?![^\W_])(?![./-]\d)"
 _WEEKDAY = rf"(?:(?P<wd>{'|'.join(_WEEKDAYS)}),? )?"
 _TIME = r"(?:T\d\d(?::?\d\d){0,2}(?:\.\d{1,6})?(?:Z|[+-]\d\d:?\d\d)?)?"
 _CUE = (
-    r"(?:on|dated?|by|since|from|until|till|before|after|through|thru|am|vom|bis|seit|le|du|el|del|dob|seen|done|performed"
+    r"(?:on|dated?|by|since|from|until|till|before|after|through|thru|am|vom|bis|seit|le|du|el|del|dob|seen|done"
+    r"|performed"
     r"|visit|exam|study|comparison|sent|mri|dexa|pet|ct|mammo|mammogram|ultrasound|booster|due|drawn|overread"
     r"|mri of|answered|called|spoke|paged|faxed|mailed|scheduled|rescheduled|received|returned|read|signed"
     r"|dictated|given|placed"
-    r"|drawn|log|lm|msg|message|cancell?ed|appt|appointment|surgery|biopsy|bx|results?|path|us of|study of|exam of"
+    r"|drawn|log|lmp|dose|(?:planned|scheduled|booked) for|lm|msg|message|cancell?ed|appt|appointment|surgery"
+    r"|biopsy|bx|results?|path|us of|study of|exam of"
     r"|mammogram of)"
 )
 _YEAR_CUE = (

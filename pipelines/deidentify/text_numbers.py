@@ -20,7 +20,8 @@ _FEW = 3
 _CHUNK = re.compile(r"\w+(?:[-./:,#+\\×_*–]\w+)*")
 _DIGIT, _DIGITS = re.compile(r"\d"), re.compile(r"\d+")
 _MANY = re.compile(
-    r"(?:\d\D{0,2}){4}|[A-Z]{2}\d{2,}[A-Z]|#|(?<![^\W_])(?i:no|n[°ºr]|num|id|ref|log|code|entry|ticket|conf|batch|lot|order|claim"
+    r"(?:\d\D{0,2}){4}|[A-Z]{2}\d{2,}[A-Z]|#|(?<![^\W_])(?i:no|n[°ºr]|num|id|ref|log|code|entry|ticket|conf|batch"
+    r"|lot|order|claim"
     r"|policy|invoice|job|badge)\b"
 )
 
@@ -56,13 +57,16 @@ _SHAPES = re.compile(
     r")",
 )
 _CODE_CUE = re.compile(
-    r"(?<![^\W_])(?:CPT|HCPCS|CCSD(?: code)?|NHRPL|MBS|OHIP|[Ii]tems?|(?:[Ff]ee|[Bb]illing|[Rr]evenue|[Tt]ariff"
-    r"|[Ss]ervice) [Cc]ode|ICD(?:-?(?:9|10))?(?:-CM)?|SNOMED|SCT|LOINC|SRT|DCM|CID|RadLex|OPS|CCAM|EBM|GOÄ"
-    r"|procedure code"
-    r"|exam code|code CCAM|EN|IEC|ISO|FDA|[Bb][- ]?values?|b|TR|TE|TI|FOV|matrix|bandwidth|dose|DLP|DAP|level|per"
-    r"|of|n|[xyzXYZ]|SNR|CNR|[MP]PV|EI|index|row|column|mean|median|counts?|plt"
-    r"|platelets|WBC"
-    r"|trial|TMIST|ECOG|ACOSOG|NSABP|SWOG|Alliance|protocol|model|mod\.|Modell|modèle)[ :=#.(]{1,3}$"
+    r"(?<![^\W_])(?:CPT|HCPCS|CCSD(?: code)?|NHRPL|MBS|OHIP|[Ii]tems?"
+    r"|(?:[Ff]ee|[Bb]illing|[Rr]evenue|[Tt]ariff|[Ss]ervice) [Cc]ode|ICD(?:-?(?:9|10))?(?:-CM)?|SNOMED|SCT|LOINC"
+    r"|SRT|DCM"
+    r"|CID|RadLex|OPS|CCAM|EBM|GOÄ|procedure code|exam code|code CCAM|EN|IEC|ISO|FDA|trial|TMIST|ECOG|ACOSOG|NSABP|SWOG"
+    r"|Alliance|protocol|model|mod\.|Modell|modèle)[ :=#.(]{1,3}$"
+)
+_COUNT_CUE = re.compile(
+    r"(?:(?<![\w/])(?:[Bb][- ]?values?|TR|TE|TI|FOV|matrix|bandwidth|dose|DLP|DAP|level|per|of|SNR|CNR|[MP]PV|EI"
+    r"|index|row"
+    r"|column|mean|median|counts?|plt|platelets|WBC)[ :=#.(]{1,3}|(?<![\w/])[bnxyzXYZ] ?= ?)$"
 )
 _LISTED = re.compile(r"(?:,|;|/|,? and| &| \+)? ?")
 _VERSION = re.compile(r"(?i:[vV]|ver|version|rev|release|software|sw|build|firmware|update|algorithm)\.?[ :]{0,2}$")
@@ -104,6 +108,7 @@ _PLATE = re.compile(r"[A-Z]{2,4}\d{2,}[A-Z]{1,3}")
 _NEXT_GROUP = re.compile(r" (\d{2,5})(?![\w.,/:-]*\w)")
 _GROUPED = re.compile(r"(?<![\w.,/:-])\+?\d{1,5}(?:(?: ?[-–/.] ?| )\d{2,5}){2,6}(?![^\W_]|[.,/:-]\w)")
 _LEAST_GROUPED = 8
+_MOST_COUNTED = 5
 
 
 def numbers_in(text: str) -> list[Numbered]:
@@ -129,11 +134,14 @@ def numbers_in(text: str) -> list[Numbered]:
 
 
 def _is_code(chunk: str, text: str, start: int, before: int) -> bool:
-    """Whether a number is a code of a standard by the word before it, or one more of a list of such codes."""
+    """Whether a number is a code of a standard, or a count, by the word before it; or one more of a list of such."""
     if len(_DIGIT.findall(chunk)) > _LEAST_GROUPED:
         return False
-    listed = before >= 0 and len(chunk) in range(4, 8) and _LISTED.fullmatch(text, before, start) is not None
-    return listed or _CODE_CUE.search(text[max(0, start - 24) : start]) is not None
+    if before >= 0 and len(chunk) in range(4, 8) and _LISTED.fullmatch(text, before, start) is not None:
+        return True
+    ahead = text[max(0, start - 24) : start]
+    counted = chunk.isdecimal() and len(chunk) <= _MOST_COUNTED and _COUNT_CUE.search(ahead) is not None
+    return counted or _CODE_CUE.search(ahead) is not None
 
 
 def _is_clinical(chunk: str, ahead: str, behind: str) -> bool:
