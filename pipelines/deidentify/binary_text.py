@@ -6,6 +6,7 @@ in it, whose bytes do not go up or down evenly. Profiles of color (ICC.1) have n
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import pairwise
 
 _RUNS = re.compile(rb"[ -~]{8,}|(?:[ -~]\0){8,}|(?:\0[ -~]){8,}")
@@ -13,7 +14,7 @@ _WORD = re.compile(rb"[A-Za-z][a-z]{4,}|[A-Z]{5,}")
 _STEPS = (1, 2, 3, 4, 6, 8)
 _SMOOTH, _FEWEST_BENDS = 3, 4
 _LONG_VALUE, _LONG_RUN = 1 << 16, 12
-_LONGEST = 1 << 24
+_LONGEST, _REMEMBERED = 1 << 24, 1 << 14
 _ICC_HEAD, _ICC_ENTRY = 128, 12
 _ICC_NUMBERS = frozenset(
     (
@@ -37,7 +38,15 @@ _ICC_TEXTS = frozenset((b"text", b"desc", b"mluc"))
 
 def holds_text(value: bytes) -> bool:
     """Whether a binary value holds text; true as well of one that is too long to be looked through."""
-    return len(value) > _LONGEST or any(_texts(value))
+    return len(value) > _LONGEST or (_known if len(value) <= _REMEMBERED else _looked_through)(value)
+
+
+def _looked_through(value: bytes) -> bool:
+    return any(_texts(value))
+
+
+_known = lru_cache(maxsize=64)(_looked_through)
+"""The tables of a device are the same in most of its objects."""
 
 
 def _texts(value: bytes) -> Iterator[bool]:
