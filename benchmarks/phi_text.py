@@ -67,7 +67,7 @@ _NUMBERED = (
     "second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth"
     " fourteenth fifteenth sixteenth seventeenth eighteenth"
 )
-_SEEN, _HELD_OUT = ("tuning", "fresh", *_NUMBERED.split()), ("test",)
+SEEN, HELD_OUT = ("tuning", "fresh", *_NUMBERED.split()), ("test",)
 _MOST_TOUCHED = 0.02
 _LEAST_STRINGS_A_SECOND = 5000
 _STRINGS_A_STUDY = 20
@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--no-peer", action="store_true")
     given = parser.parse_args()
     profile = load_profile()
-    parts = _SEEN if given.misses else (*_SEEN, *_HELD_OUT)
+    parts = SEEN if given.misses else (*SEEN, *HELD_OUT)
     for half in parts:
         made = [c for c in cases(half, given.fills, given.seed) if _policy(c.field, profile) != "remove"]
         score = _scored(made, lambda case: _cleaned(case, profile, given.model))

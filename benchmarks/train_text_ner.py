@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import spacy
-from phi_text import _HELD_OUT, _SEEN
+from phi_text import HELD_OUT, SEEN
 from phi_text_cases import Case, cases
 from spacy.training import Example
 from spacy.util import fix_random_seed, minibatch
@@ -29,14 +29,14 @@ def main() -> None:
     """Train, and write the pipeline."""
     parser = argparse.ArgumentParser(description="Train a small model for names.")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--without", nargs="*", default=list(_HELD_OUT), help="parts to leave out")
+    parser.add_argument("--without", nargs="*", default=list(HELD_OUT), help="parts to leave out")
     parser.add_argument("--fills", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seed", type=int, default=11)
     given = parser.parse_args()
     fix_random_seed(given.seed)
     chance = random.Random(given.seed)
-    parts = [part for part in _SEEN if part not in given.without]
+    parts = [part for part in SEEN if part not in given.without]
     more = {
         key: [name.capitalize() for name in chance.sample(sorted(listed), 2000)] for key, listed in _census().items()
     }

@@ -47,7 +47,7 @@ class Pseudonyms:
         return 1 + self.key.integer("days", patient) % most
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 12)
 def _uid(key: Key, uid: str) -> str:
     """Held, since the objects of a study name the same ones."""
     return f"2.25.{key.integer('uid', uid) >> 128}"
