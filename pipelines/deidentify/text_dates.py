@@ -102,12 +102,14 @@ _PATTERNS = [
         (
             _NUMBERS,
             rf"\b(?:{_CUE}:?|again|attempt \d|screening of|board|meeting|conf(?:erence)?|clinic"
-            rf"|rounds) (?P<x>{_DAY}[/.]{_DAY}\.?)(?![^\W_])(?![./-]\d)(?! ?(?:mm|cm|x\b|×|%))",
+            rf"|rounds) (?P<x>{_DAY}[/.]{_DAY}\.?)(?![^\W_])(?![./-]\d)(?! ?(?:mm|cm|x\b|×|%|m?Gy|m[glL]|kVp?|mAs"
+            rf"|mSv|kg|cc|[µu]m|min|hrs?|h)(?![^\W_]))",
         ),
         # 6/30, whose second number is no month, as no share of nodes; 18.04. of German
         (
             _NUMBERS,
-            rf"{_START}(?<!score )(?<!grade )(?<!N[0-3] \()(?P<x>(?:0?[1-9]|1[0-2])/(?:1[3-9]|2\d"
+            rf"{_START}(?<!score )(?<!grade )(?<!images )(?<!image )(?<!slices )(?<!slice )(?<!N[0-3] \()"
+            rf"(?P<x>(?:0?[1-9]|1[0-2])/(?:1[3-9]|2\d"
             rf"|3[01]))(?![^\W_])(?![./-]\d)"
             r"(?! ?(?:mm|cm|%|nodes?|LN|lymph|cores?|samples?|positive|axillary|sentinel))",
         ),

@@ -57,7 +57,7 @@ _SHAPES = re.compile(
     r")",
 )
 _CODE_CUE = re.compile(
-    r"(?<![^\W_])(?:CPT|HCPCS|CCSD(?: code)?|NHRPL|MBS|OHIP|[Ii]tems?"
+    r"(?<![^\W_])(?:CPT|HCPCS|CCSD(?: code)?|NHRPL|MBS|OHIP|[Ii]tems?(?: (?:[Nn]umbers?|[Nn]os?\.?))?"
     r"|(?:[Ff]ee|[Bb]illing|[Rr]evenue|[Tt]ariff|[Ss]ervice) [Cc]ode|ICD(?:-?(?:9|10))?(?:-CM)?|SNOMED|SCT|LOINC"
     r"|SRT|DCM"
     r"|CID|RadLex|OPS|CCAM|EBM|GOÄ|procedure code|exam code|code CCAM|EN|IEC|ISO|FDA|trial|TMIST|ECOG|ACOSOG|NSABP|SWOG"
@@ -68,11 +68,13 @@ _COUNT_CUE = re.compile(
     r"|index|row"
     r"|column|mean|median|counts?|plt|platelets|WBC)[ :=#.(]{1,3}|(?<![\w/])[bnxyzXYZ] ?= ?)$"
 )
+_BETWEEN_CODES = re.compile(r"[/+,]")
 _LISTED = re.compile(r"(?:,|;|/|,? and| &| \+)? ?")
 _VERSION = re.compile(r"(?i:[vV]|ver|version|rev|release|software|sw|build|firmware|update|algorithm)\.?[ :]{0,2}$")
 _DOTTED = re.compile(r"(?i:v|rev)?\d{1,4}(?:[._]\d{1,5}){1,4}[a-z]?\d?", re.I)
 _CLOCK = re.compile(r"(?:[01]\d|2[0-3])[0-5]\d(?:[-–](?:[01]\d|2[0-3])[0-5]\d)?(?:h|hrs)?")
-_HOURS = re.compile(r"(?:0[6-9]|1\d|2[0-3])[0-5][05][-–](?:0[6-9]|1\d|2[0-3])[0-5][05]")
+_HOURS = re.compile(r"(?:0[6-9]|1\d|20)[0-5][05](?:[-–](?:0[6-9]|1\d|2[0-3])[0-5][05])?")
+"""A working day's full five minutes, as schedules write them: one in fifty of all numbers of four digits."""
 _CLOCK_CUE = re.compile(
     r"(?:(?<![^\W_])(?i:at|arr|sched(?:uled)?|compl(?:eted)?|chk|time|@|from|until|till|to|by|since|paged|called"
     r"|begin|began|start(?:ed)?|end(?:ed)?|stop|in"
@@ -151,13 +153,15 @@ def _is_clinical(chunk: str, ahead: str, behind: str) -> bool:
     counted = cue is not None and (cue["what"] or "").lower().removesuffix("s") in _COUNTED
     if digits <= _FEW and not (len(chunk) > 5 and _PLATE.fullmatch(chunk) and not is_known(chunk)):
         return cue is None or counted or (chunk.isdecimal() and digits < _FEW) or _SHAPES.fullmatch(chunk) is not None
-    if _HOURS.fullmatch(chunk) is not None and _PHONE_CUE.search(ahead) is None:
+    if _HOURS.fullmatch(chunk) is not None and cue is None and _PHONE_CUE.search(ahead) is None:
         return True
     if _CLOCK.fullmatch(chunk) is not None and (_CLOCK_CUE.search(ahead) or _CLOCK_BEHIND.match(behind)):
         return True
     if _PHONE_CUE.search(ahead) is not None and not _SHAPES.fullmatch(chunk):
         return False
-    if _SHAPES.fullmatch(chunk) is not None or is_procedure(chunk):
+    if all(map(is_procedure, _BETWEEN_CODES.split(chunk))):
+        return True
+    if _SHAPES.fullmatch(chunk) is not None:
         return cue is None or counted or "." in chunk or ":" in chunk
     if _PHONE_SHAPE.fullmatch(chunk) is not None:
         return False

@@ -5,7 +5,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 _LETTERS = frozenset("abcdflmnrstuwxyz")
-_SHORT_CODE = re.compile(r"[a-z]?\d{1,3}[a-z]{0,2}|[a-z]{2}\d{1,3}|\d{1,4}x\d{1,4}s?|(?:19|20)\d\d")
+_SHORT_CODE = re.compile(r"[a-z]?\d{1,3}[a-z]{0,3}|[a-z]{2}\d{1,3}|\d{1,4}x\d{1,4}s?|(?:19|20)\d\d")
 
 _PROCEDURE = re.compile(
     r"(?:190(?:00|01|30|8[1-6])|191(?:0[015]|2[056])|192(?:8[1-8]|9[0-8])|100(?:0[4-9]|1[0-2]|2[12]|3[56])|385(?:00|05|25)"
