@@ -67,10 +67,9 @@ def own_process(item: int) -> int:
 
 def test_processes_stay_for_the_next_call() -> None:
     workers = Workers(2, chunk=1)
-    first = {r.value for r in workers.spread(own_process, range(8))}
-    second = {r.value for r in workers.spread(own_process, range(8))}
-    assert second <= first
-    assert os.getpid() not in first
+    processes = {r.value for _ in range(4) for r in workers.spread(own_process, range(8))}
+    assert len(processes) <= 2  # one of the two may be too late for a call
+    assert os.getpid() not in processes
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path) -> None:
