@@ -193,8 +193,9 @@ def _without_lines(strokes: np.ndarray) -> np.ndarray:
     for along, kernel in ((1, np.ones((1, _LINE), np.uint8)), (0, np.ones((_LINE, 1), np.uint8))):
         if cv2.reduce(strokes, along, cv2.REDUCE_SUM, dtype=cv2.CV_32S).max() < _LINE:
             continue
-        line = cv2.morphologyEx(strokes, cv2.MORPH_OPEN, kernel)
-        if line.any():
+        middle = cv2.erode(strokes, kernel)
+        if middle.any():
+            line = cv2.dilate(middle, kernel)
             strokes = np.where(cv2.dilate(line, np.ones((3, 3), np.uint8)) > 0, np.uint8(0), strokes)
     return strokes
 

@@ -50,11 +50,13 @@ _TECHNOLOGIST = re.compile(
 )
 
 
-def initials_in(text: str) -> Iterator[tuple[int, int]]:
-    """Start and end of the initials and logins in a text."""
+def initials_in(text: str, *, logins: bool = True) -> Iterator[tuple[int, int]]:
+    """Start and end of the initials in a text, and of the ``logins``: not where words that are not known go anyway."""
     yield from (match.span("x") for match in _TECHNOLOGIST.finditer(text))
     for pattern in (_INITIALS, _TYPIST):
         yield from (match.span(match.lastgroup or 0) for match in pattern.finditer(text))
+    if not logins:
+        return
     for match in _LOGIN.finditer(text) if _LOGIN_CUE.search(text) else ():
         if is_strange(match["x"]):
             yield match.span("x")

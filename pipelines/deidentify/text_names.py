@@ -108,7 +108,7 @@ _ANDS = frozenset(("and", "or", "und", "et", "y"))
 def names_in(text: str, *, unknown: bool) -> list[tuple[int, int]]:
     """Start and end of the names of persons in a text; they may overlap. ``unknown``: strange words count as names."""
     tokens = list(_TOKEN.finditer(text))
-    found = [*_cued(text), *_paired(text, tokens)]
+    found = [*_cued(text, unknown), *_paired(text, tokens)]
     if unknown:
         found += _unknown(text, tokens)
         found += (m.span() for m in _LETTER_BY_LETTER.finditer(text) if is_strange(m.group().replace(" ", "")))
@@ -140,7 +140,7 @@ def _with_family_name(text: str, start: int, end: int) -> int:
     return end
 
 
-def _cued(text: str) -> Iterator[tuple[int, int]]:
+def _cued(text: str, unknown: bool) -> Iterator[tuple[int, int]]:
     for match in _TITLE.finditer(text):
         yield from _name_at(text, match.end(), sure=match["sure"] is not None, lower=True)
     for match in _ROLE.finditer(text):
@@ -155,7 +155,7 @@ def _cued(text: str) -> Iterator[tuple[int, int]]:
     for match in _DEGREE.finditer(text):
         yield from _name_before(text, match.start())
     yield from (match.span("x") for match in _ACTOR.finditer(text) if is_name(match["x"]))
-    yield from initials_in(text)
+    yield from initials_in(text, logins=unknown)
     yield from (_without_terms(text, *match.span("x")) for match in _CARET.finditer(text) if "^" in text)
 
 
