@@ -1,7 +1,6 @@
 """The deny list: what a study's own headers call its patient, staff and hospital, in the spellings that text uses."""
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -11,7 +10,7 @@ from itertools import permutations
 from pipelines.deidentify.dates import day_of
 from pipelines.deidentify.text_names import widened
 from pipelines.deidentify.text_words import LISTS
-from pipelines.deidentify.vocabulary import is_known
+from pipelines.deidentify.vocabulary import is_known, without_accents
 
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "ø": "oe"})
 _STROKES = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
@@ -259,8 +258,7 @@ def _spellings(word: str) -> frozenset[str]:
 
 
 def _fold(word: str) -> str:
-    folded = unicodedata.normalize("NFKD", word.casefold().translate(_STROKES))
-    return "".join(c for c in folded if not unicodedata.combining(c))
+    return without_accents(word.casefold().translate(_STROKES))
 
 
 def _any_of(terms: Iterable[str]) -> re.Pattern[str]:

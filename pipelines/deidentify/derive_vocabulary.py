@@ -11,10 +11,11 @@ does not change what passes until this is run again.
 
 import argparse
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from pipelines.deidentify.vocabulary import without_accents
 
 _HERE = Path(__file__).parent
 _NAMED_FOR = (3663, 3664, 3666, 7480, 7481, 7486, 12012, 12013, 12014, 12015, 12016)
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     names = set(_listed("names.txt"))
     own = set(_listed("own_words.txt"))
     terms = {word for word in _words(_dicom_terms()) if len(word) > 2} | set(_listed("clinical_words.txt"))
-    others = {word for word in terms | set(_words(_function_words())) if _plain(word) not in names}
+    others = {word for word in terms | set(_words(_function_words())) if without_accents(word) not in names}
     words = others | own
     given.out.write_text("\n".join(sorted(words)) + "\n", encoding="utf-8")
     meanings = {" ".join(m.split()) for m in _meanings() if not {w for w in _words([m]) if w not in names} <= words}
@@ -48,10 +49,6 @@ def _listed(name: str) -> Iterator[str]:
 def _words(texts: Iterable[str]) -> Iterator[str]:
     for text in texts:
         yield from _WORD.findall(text.lower())
-
-
-def _plain(word: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
 
 
 def _dicom_terms() -> Iterator[str]:

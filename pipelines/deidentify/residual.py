@@ -7,7 +7,6 @@ one as a whole.
 """
 
 import re
-import unicodedata
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -28,7 +27,7 @@ from pipelines.deidentify.profile import Profile
 from pipelines.deidentify.raw_elements import TooShortError, UnusualError, elements_in, items_in
 from pipelines.deidentify.reading import Header, quiet, read_header
 from pipelines.deidentify.structured import retained_uids
-from pipelines.deidentify.vocabulary import is_known, names
+from pipelines.deidentify.vocabulary import is_known, names, without_accents
 
 _SHORTEST = 4
 _DUMMY_DAY = str(values.dummy("DA"))
@@ -142,9 +141,7 @@ def _encoded(term: str, encodings: Iterable[str]) -> Iterator[bytes]:
     """A term in the encodings, in small and in capital letters beyond ASCII, and without accents."""
     spellings = {term}
     if not term.isascii():
-        decomposed = unicodedata.normalize("NFKD", term)
-        folded = "".join(c for c in decomposed if not unicodedata.combining(c))
-        spellings |= {term.lower(), term.upper(), folded} - {""}
+        spellings |= {term.lower(), term.upper(), without_accents(term)} - {""}
     for spelling in spellings:
         for encoding in encodings:
             try:

@@ -153,15 +153,17 @@ def _is_clinical(chunk: str, ahead: str, behind: str) -> bool:
     counted = cue is not None and (cue["what"] or "").lower().removesuffix("s") in _COUNTED
     if digits <= _FEW and not (len(chunk) > 5 and _PLATE.fullmatch(chunk) and not is_known(chunk)):
         return cue is None or counted or (chunk.isdecimal() and digits < _FEW) or _SHAPES.fullmatch(chunk) is not None
-    if _HOURS.fullmatch(chunk) is not None and cue is None and _PHONE_CUE.search(ahead) is None:
+    dialed = _PHONE_CUE.search(ahead) is not None
+    has_shape = _SHAPES.fullmatch(chunk) is not None
+    if _HOURS.fullmatch(chunk) is not None and cue is None and not dialed:
         return True
     if _CLOCK.fullmatch(chunk) is not None and (_CLOCK_CUE.search(ahead) or _CLOCK_BEHIND.match(behind)):
         return True
-    if _PHONE_CUE.search(ahead) is not None and not _SHAPES.fullmatch(chunk):
+    if dialed and not has_shape:
         return False
     if all(map(is_procedure, _BETWEEN_CODES.split(chunk))):
         return True
-    if _SHAPES.fullmatch(chunk) is not None:
+    if has_shape:
         return cue is None or counted or "." in chunk or ":" in chunk
     if _PHONE_SHAPE.fullmatch(chunk) is not None:
         return False

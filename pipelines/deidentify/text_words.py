@@ -2,11 +2,10 @@
 
 import re
 import tomllib
-import unicodedata
 from functools import lru_cache
 from pathlib import Path
 
-from pipelines.deidentify.vocabulary import census_names, english_words, is_known, names, word_names
+from pipelines.deidentify.vocabulary import census_names, english_words, is_known, names, without_accents, word_names
 
 LISTS = {
     name: frozenset(listed.split())
@@ -43,7 +42,7 @@ def _is_strange_part(part: str) -> bool:
     if is_known(part) or small in english_words():
         return False
     if not small.isascii():
-        small = "".join(c for c in unicodedata.normalize("NFKD", small) if not unicodedata.combining(c))
+        small = without_accents(small)
     return small in names() or small in census_names()[0] or not is_term(small)
 
 

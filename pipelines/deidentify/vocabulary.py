@@ -1,6 +1,7 @@
 """The vocabulary: words that DICOM, mammography and plain English use, by which an unknown word is told."""
 
 import re
+import unicodedata
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -70,6 +71,11 @@ def eponyms() -> frozenset[str]:
     """Words in small letters that terms are named after (Gail, Paget), and makers, which are names of persons, too."""
     lines = Path(__file__).with_name("eponyms.txt").read_text(encoding="utf-8").splitlines()
     return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
+
+
+def without_accents(text: str) -> str:
+    """A text in compatibility decomposition (NFKD) without its combining marks: é is e."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
 
 
 @lru_cache(maxsize=1 << 16)
