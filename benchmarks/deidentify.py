@@ -13,7 +13,8 @@ burned-in text is off.
 CPU time is user and system time of a process and its children, start and imports included; each tool runs in one
 process on the same files, which were made once and are read before. All tools run in turn, several rounds of them, and
 the least time of each counts: what else the machine does, a disk's write-back above all, only adds to it. What start-up
-costs is told by a run over one file. A tool that does not write as many files as it was given ends the benchmark.
+costs is told by a run over one file; a mammogram's own cost beside ``cp -r`` is without it, that beside other tools
+with it. A tool that does not write as many files as it was given ends the benchmark.
 """
 
 import argparse
@@ -133,19 +134,20 @@ def _case(name: str, source: Path, options: argparse.Namespace, place: Path) -> 
     one = place / "one"
     one.mkdir(exist_ok=True)
     shutil.copy(files[0], one)
-    for tool in ("midar", *_PEERS):
-        if tool in runs:
-            _row(f"{tool}, over one file", _run(tool, runs[tool], one, place)[0], 1)
+    start = {
+        tool: min(_run(tool, runs[tool], one, place)[0] for _ in range(options.rounds))
+        for tool in ("midar", "midar without digest", *_PEERS)
+        if tool in runs
+    }
+    for tool, spent in start.items():
+        _row(f"{tool}, over one file", spent, 1)
     shutil.rmtree(one)
     print(f"  {'ratio of CPU':66}{'ratio':>6}{'goal':>9}")
     if name == "large":
-        _goal("midar without digest / cp -r", seconds["midar without digest"] / seconds["cp -r"], "at most", 2.0)
-        _goal(
-            "midar / cp -r, openssl dgst",
-            seconds["midar"] / seconds["cp -r, openssl dgst"],
-            "at most",
-            2.0,
-        )
+        for ours, copying in (("midar without digest", "cp -r"), ("midar", "cp -r, openssl dgst")):
+            spent = (seconds[ours] - start[ours]) * len(files) / (len(files) - 1)
+            _goal(f"{ours}, started / {copying}", spent / seconds[copying], "at most", 2.0)
+            print(f"  {ours + ' / ' + copying:66}{seconds[ours] / seconds[copying]:6.2f}")
     for peer in filter(seconds.__contains__, _PEERS):
         for ours in ("midar without digest", "midar"):
             if name == "large":

@@ -36,6 +36,8 @@ _JOINED = re.compile(r"[ \t,.^-]*(?:(?i:st|saint|ni|nic|mac|de|la|del|van|von|de
 _MONTH_AND_DAY = re.compile(r"(?<![\w./-])(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01])(?![\w./-])")
 _SAINTS = frozenset(("St", "Saint", "Sankt", "San", "Santa"))
 _ARTICLE = re.compile(r"(?<![^\W_])([Aa]) $")
+_BLANKS = re.compile(r"\s+")
+_PLACE_WORD = re.compile(r"[^\W\d_]+")
 _WORD = re.compile(r"<[A-Z]+>|[^\W_]+(?:['’][^\W_]+)*")
 
 
@@ -108,7 +110,7 @@ def keep_known_words(text: str, deny: DenyList = _NOTHING) -> tuple[str, int]:
             count += match.start() not in terms
     if not count:
         return text, 0
-    return re.sub(r"\s+", " ", "".join([*kept, cleaned[end:]])).strip(_STRIPPED), count
+    return _BLANKS.sub(" ", "".join([*kept, cleaned[end:]])).strip(_STRIPPED), count
 
 
 def _pieces(text: str) -> Iterator[tuple[int, str]]:
@@ -322,7 +324,7 @@ def _is_of_a_place(word: str) -> bool:
 
 
 def _words_of(match: re.Match[str], name: str) -> list[tuple[int, str]]:
-    return [(match.start(name) + w.start(), w.group()) for w in re.finditer(r"[^\W\d_]+", match[name] or "")]
+    return [(match.start(name) + w.start(), w.group()) for w in _PLACE_WORD.finditer(match[name] or "")]
 
 
 @cache

@@ -217,8 +217,10 @@ def _groups(
     if not glyph.any():
         return []
     boxes = stats[glyph][:, :4].astype(np.int64)  # left, top, width, height
-    at = np.flatnonzero(strokes)
+    at = np.flatnonzero(strokes.view(np.bool_))
     numbers = labels.ravel()[at]
+    kept = glyph[numbers]
+    at, numbers = at[kept], numbers[kept]
     ratio = hat.ravel()[at] / np.maximum(limit.ravel()[at], 1)
     contrast = np.bincount(numbers, ratio, count) / np.maximum(np.bincount(numbers, minlength=count), 1)
     within = _touching(boxes, inside)

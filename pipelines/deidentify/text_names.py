@@ -156,7 +156,8 @@ def _cued(text: str, unknown: bool) -> Iterator[tuple[int, int]]:
         yield from _name_before(text, match.start())
     yield from (match.span("x") for match in _ACTOR.finditer(text) if is_name(match["x"]))
     yield from initials_in(text, logins=unknown)
-    yield from (_without_terms(text, *match.span("x")) for match in _CARET.finditer(text) if "^" in text)
+    if "^" in text:
+        yield from (_without_terms(text, *match.span("x")) for match in _CARET.finditer(text))
 
 
 def _without_terms(text: str, start: int, end: int) -> tuple[int, int]:

@@ -109,6 +109,8 @@ _TAIL = re.compile(
 _PLATE = re.compile(r"[A-Z]{2,4}\d{2,}[A-Z]{1,3}")
 _NEXT_GROUP = re.compile(r" (\d{2,5})(?![\w.,/:-]*\w)")
 _GROUPED = re.compile(r"(?<![\w.,/:-])\+?\d{1,5}(?:(?: ?[-–/.] ?| )\d{2,5}){2,6}(?![^\W_]|[.,/:-]\w)")
+_PARTS = re.compile(r"[-./:,#+\\×_*–]")
+_BETWEEN_WORDS = re.compile(r"[ /-]+")
 _LEAST_GROUPED = 8
 _MOST_COUNTED = 5
 
@@ -179,7 +181,7 @@ def _is_clinical(chunk: str, ahead: str, behind: str) -> bool:
 
 def _is_all_short(chunk: str) -> bool:
     """Whether a chain of parts has none of several digits, and words beside them: T1-T2, 2D/3D, L2-3/R1-2."""
-    parts = re.split(r"[-./:,#+\\×_*–]", chunk)
+    parts = _PARTS.split(chunk)
     return all(len(_DIGIT.findall(part)) <= 2 for part in parts) and len(_DIGIT.findall(chunk)) <= 2 * len(parts) - 2
 
 
@@ -192,7 +194,7 @@ def _is_made_of_words(chunk: str) -> bool:
 def _is_product(ahead: str) -> bool:
     """Whether a maker or product is named a few words before."""
     phrase = _PHRASE_AHEAD.search(ahead)
-    return phrase is not None and not _PRODUCTS.isdisjoint(re.split(r"[ /-]+", phrase.group().lower()))
+    return phrase is not None and not _PRODUCTS.isdisjoint(_BETWEEN_WORDS.split(phrase.group().lower()))
 
 
 def _grouped(text: str, match: re.Match[str]) -> Numbered:

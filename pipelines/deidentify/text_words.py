@@ -13,7 +13,7 @@ LISTS = {
 }
 """The lists of ``text_names.toml`` by their names."""
 
-_LETTER = r"[^\W\d_]"
+_LETTERS = re.compile(r"[^\W\d_]+")
 _CAMEL = re.compile(r"[^\W\d_a-z][a-z]{2,}")
 _TERM = re.compile(
     r"(?:itis|osis|ectomy|ectomies|ography|ographic|ogram|ograms|oscopy|oplasty|plasty|emia|pathy|pathies|cele"
@@ -34,7 +34,7 @@ def is_strange(word: str) -> bool:
     humps = _CAMEL.findall(word)
     if len(humps) > 1 and "".join(humps) == word and all(map(is_known, humps)):
         return False
-    return any(_is_strange_part(part) for part in re.findall(rf"{_LETTER}+", without_ending(word)))
+    return any(_is_strange_part(part) for part in _LETTERS.findall(without_ending(word)))
 
 
 def _is_strange_part(part: str) -> bool:
@@ -84,7 +84,7 @@ def is_name(word: str) -> bool:
 def without_ending(word: str) -> str:
     """A word without its full stop and its possessive s."""
     bare = word.rstrip(".")
-    return re.sub(r"['’]s$", "", bare)
+    return bare[:-2] if bare.endswith(("'s", "’s")) else bare
 
 
 @lru_cache(maxsize=1 << 16)
