@@ -21,7 +21,7 @@ FONTS = (
     "default", "DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSerif", "hershey simplex", "hershey duplex",
 )  # fmt: skip
 WITH_TEXT = ("nema_MG1", "rsna_10006_1864590858", "clunie", "birads_")
-"""Real pictures that carry text or labels of their own (side and view in mirrored letters, too): not counted as clean."""
+"""Real pictures that carry text or labels (side and view in mirrored letters, too): not counted as clean."""
 
 SEEDS = {"tune": 1000, "test": 2000}
 """Seeds of each half: of its drawn pictures, and of the texts burned into its pictures."""
