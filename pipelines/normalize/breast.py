@@ -16,8 +16,11 @@ LONGEST_SIDE = 320
 LEAST_AREA = 0.02
 """Share of the picture that a breast covers at least."""
 
-FLOOR = 0.07
+FLOOR = 0.045
 """Height of the outline between the air's level and the core's."""
+
+TAPE = 0.12
+"""Share of the height, at the top and at the bottom, in which a band across the film may lie."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def find_breast(signal: np.ndarray, padded: np.ndarray) -> Breast | None:
         return None
     signal = np.where(padded, signal[~padded].min(), signal)  # padding mostly stands in for air
     usable = ~_borders(signal)
-    low, high = np.percentile(signal[usable], [0.5, 99.0])
+    low, high = np.percentile(signal[::2, ::2][usable[::2, ::2]], [0.5, 99.0])
     if high - low <= 1e-6 * max(1.0, abs(float(high))):
         return None
     level = np.clip((signal - low) / (high - low), 0, 1).astype(np.float32)
@@ -63,11 +66,11 @@ def find_breast(signal: np.ndarray, padded: np.ndarray) -> Breast | None:
     core = _core(level, usable)
     if core is None:
         return None
-    mask = _grow(level, core, usable)
+    mask = _grow(level, core, usable & ~_bars(level, core))
     if mask.sum() < LEAST_AREA * signal.size or not _is_breast_shaped(mask):
         return None
     chest_wall, sidedness = _chest_wall(mask)
-    mask = _joined_to_wall(mask, chest_wall)
+    mask = _without_bands(_joined_to_wall(mask, chest_wall), chest_wall)
     return Breast(mask, chest_wall, sidedness, _is_cut_off(mask, chest_wall))
 
 
@@ -79,15 +82,19 @@ def _kernel(shape: tuple[int, ...], share: float) -> np.ndarray:
 def _borders(signal: np.ndarray) -> np.ndarray:
     """Bright lines along the picture's edges, as film digitizers and collimators leave them, up to 6 % deep."""
     found = np.zeros(signal.shape, bool)
-    low, high = np.percentile(signal, [1.0, 99.0])
+    low, high = np.percentile(signal[::2, ::2], [1.0, 99.0])
     bright = signal >= low + 0.97 * (high - low)
     for axis in (0, 1):
         lines = bright.mean(1 - axis)
         depth = max(1, round(signal.shape[axis] * 0.06))
         for order in (range(depth), range(signal.shape[axis] - 1, signal.shape[axis] - 1 - depth, -1)):
-            for line in order:
-                if lines[line] < 0.6:
+            last = 0
+            for place, line in enumerate(order, start=1):
+                if lines[line] >= 0.6:
+                    last = place
+                elif place - last > 2:  # a line or two may be dark, at the very edge above all
                     break
+            for line in order[: last + 2 if last else 0]:  # two more: light spreads
                 found[(line,) if axis == 0 else (slice(None), line)] = True
     return found
 
@@ -106,6 +113,15 @@ def _core(level: np.ndarray, usable: np.ndarray) -> np.ndarray | None:
     threshold, _ = cv2.threshold(bytes_[usable].reshape(1, -1), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     opened = cv2.morphologyEx((bytes_ > threshold).astype(np.uint8), cv2.MORPH_OPEN, _kernel(level.shape, 0.02))
     return next((part for part in _components(opened > 0) if not _is_bar(part)), None)
+
+
+def _bars(level: np.ndarray, core: np.ndarray) -> np.ndarray:
+    """Bars of light apart from the core: a film's edge, a line across the picture."""
+    bright = level > 0.9 * float(level[core].max())
+    if np.count_nonzero(bright & ~core) < LEAST_AREA / 4 * level.size:
+        return np.zeros_like(core)
+    found = [part for part in _components(bright) if _is_bar(part) and not (part & core).any()]
+    return cv2.dilate(np.any([np.zeros_like(core), *found], 0).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
 
 
 def _is_bar(part: np.ndarray) -> bool:
@@ -129,7 +145,8 @@ def _grow(level: np.ndarray, core: np.ndarray, usable: np.ndarray) -> np.ndarray
 
 def _air(level: np.ndarray, core: np.ndarray, usable: np.ndarray, middle: float) -> tuple[float, float]:
     """Level and spread of the air around the core."""
-    near = cv2.dilate(core.astype(np.uint8), _kernel(level.shape, 0.10)) > 0
+    side = 2 * round(0.05 * max(level.shape)) + 1
+    near = cv2.dilate(core.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
     air = level[usable & ~near]
     if air.size < 0.01 * level.size:
         air = level[usable & ~core]
@@ -138,12 +155,20 @@ def _air(level: np.ndarray, core: np.ndarray, usable: np.ndarray, middle: float)
         return 0.0, 0.0
     film = air[air > 0.004]
     if film.size > 0.15 * air.size:  # a film lies on the scanner's black: the air to rise above is the film's
-        level_of_film = float(np.median(film))
-        spread = 1.4826 * float(np.median(np.abs(film - level_of_film)))
-        if level_of_film < 0.2 * middle and spread < 0.25 * level_of_film + 0.02:  # even, as fat is not
+        level_of_film, spread = _mode(film)
+        if level_of_film < 0.2 * middle and spread < 0.1 * level_of_film + 0.01:  # even, as fat is not
             return level_of_film, spread
-    floor = float(np.median(air))
-    return floor, 1.4826 * float(np.median(np.abs(air - floor)))
+    return _mode(air)
+
+
+def _mode(air: np.ndarray) -> tuple[float, float]:
+    """The most frequent level, and the spread of what lies below it: above it skin and labels are mixed in."""
+    air = air[::4] if air.size > 4000 else air
+    counts = np.bincount((air * 255).astype(np.uint8), minlength=256)
+    smooth = np.convolve(counts, (1, 1, 1), "same")
+    mode = (int(smooth.argmax()) + 0.5) / 255
+    below = air[air <= mode]
+    return mode, 1.4826 * float(np.median(mode - below)) if below.size else 0.0
 
 
 def _rebuilt(opened: np.ndarray, tissue: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -169,6 +194,22 @@ def _joined_to_wall(mask: np.ndarray, chest_wall: str) -> np.ndarray:
         if start - wall <= limit:
             joined[row, wall:start] = True
     return _filled(joined if chest_wall == "left" else joined[:, ::-1])
+
+
+def _without_bands(mask: np.ndarray, chest_wall: str) -> np.ndarray:
+    """Cut off what sticks out all at once in the uppermost or lowermost rows: tape, a strip of another exposure."""
+    facing = mask if chest_wall == "left" else mask[:, ::-1]
+    reach = np.where(facing.any(1), facing.shape[1] - facing[:, ::-1].argmax(1), 0)
+    depth, step = round(TAPE * len(reach)), max(2, round(0.012 * len(reach)))
+    cut = facing.copy()
+    for rows in (range(len(reach)), range(len(reach) - 1, -1, -1)):
+        order = [row for row in rows if reach[row]][: depth + step]
+        for place in range(len(order) - step - 1, -1, -1):
+            beneath = reach[order[place + step]]
+            if reach[order[place]] > beneath + 0.06 * facing.shape[1]:
+                cut[order[: place + 1], beneath:] = False
+                break
+    return _filled(cut if chest_wall == "left" else cut[:, ::-1])
 
 
 def _is_breast_shaped(mask: np.ndarray) -> bool:

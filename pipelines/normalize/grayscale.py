@@ -4,13 +4,16 @@ Padding is masked on stored values first; then modality LUT or rescale, VOI, and
 declared range (PS3.3 C.7.5.1.1.2, C.11.1, C.11.2, C.7.6.3.1.2). FOR PROCESSING pictures are raw exposures: they are
 shown as (ln I_air − ln I)², which rises with the thickness and density of tissue.
 
-Air and padding give 0; the range is 0…4095 for all pictures alike. Nothing is scaled to a picture's own histogram but
-where its header gives no VOI transformation at all.
+Air and padding give 0; the range is the same for all pictures alike. Nothing is scaled to a picture's own histogram but
+where its header gives no VOI transformation at all. The table is not rounded, so that averaging over an output
+pixel's area loses nothing.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pydicom
 
 from pipelines.normalize.decode import PixelDescription
@@ -28,7 +31,7 @@ THICKEST = 4.0
 class GrayScale:
     """A composed lookup table.
 
-    ``lut`` (uint16, 0…4095) and ``padding`` (bool) hold one entry for each stored value from ``lowest`` on; ``voi``
+    ``lut`` (float32, 0…4095) and ``padding`` (bool) hold one entry for each stored value from ``lowest`` on; ``voi``
     names what was applied; ``flags`` say what the header stated without sense.
     """
 
@@ -38,15 +41,22 @@ class GrayScale:
     voi: str
     flags: tuple[str, ...]
 
-    def index(self, values: np.ndarray) -> np.ndarray:
-        """Stored values as indices into ``lut``."""
-        if self.lowest == 0 and values.dtype.kind == "u":
-            return values
-        return (values.astype(np.int32) - self.lowest).astype(np.uint16)
-
     def apply(self, values: np.ndarray) -> np.ndarray:
-        """Gray values (uint16, 0…4095) of stored values."""
-        return self.lut[self.index(values)]
+        """Gray values (float32, 0…4095) of stored values, an array of 8 or 16 bits, signed or not.
+
+        Arrow's kernel takes indices of 16 bits as they are; NumPy would widen each to 64 bits first.
+        """
+        patterns = np.ascontiguousarray(values).view(f"u{values.itemsize}").ravel()
+        table = pa.array(self._by_pattern(8 * values.itemsize))
+        found: np.ndarray = pc.take(table, pa.array(patterns), boundscheck=False).to_numpy()
+        return found.reshape(values.shape)
+
+    def _by_pattern(self, bits: int) -> np.ndarray:
+        """The table with an entry for every pattern of so many bits; values outside the range take the nearest end."""
+        patterns = np.arange(1 << bits)
+        if self.lowest < 0:
+            patterns = np.where(patterns >= 1 << (bits - 1), patterns - (1 << bits), patterns)
+        return self.lut[np.clip(patterns - self.lowest, 0, len(self.lut) - 1)]
 
 
 @dataclass(frozen=True)
@@ -120,7 +130,7 @@ def compose(
             gray = 1 - gray
         if _contradicts(dataset):
             flags.append("presentation_lut_contradiction")
-    lut = np.rint(np.nan_to_num(gray) * WHITE).clip(0, WHITE).astype(np.uint16)
+    lut = (np.nan_to_num(gray) * WHITE).clip(0, WHITE).astype(np.float32)
     lut[padding] = 0
     return GrayScale(lut, padding, description.lowest, name, tuple(flags))
 

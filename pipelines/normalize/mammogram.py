@@ -11,11 +11,13 @@ import pydicom
 
 from pipelines.normalize.breast import Breast, find_breast, thumbnail_shape
 from pipelines.normalize.decode import DecodeError, PixelDescription, decode, describe, pixel_sha256, read_object
-from pipelines.normalize.grayscale import WHITE, compose, read_signal
+from pipelines.normalize.grayscale import compose, read_signal
 from pipelines.normalize.identity import Identity, identify
-from pipelines.normalize.picture import COLUMNS, ROWS, place, render, source_spacing
+from pipelines.normalize.picture import COLUMNS, FIXED_SPACING, ROWS, place, render, source_spacing
 from pipelines.normalize.quality import measure
 from pipelines.storage.digests import sha256_of_bytes
+
+MODES = ("fit", "fixed_spacing")
 
 AMBIGUOUS = 1.2
 """A breast whose two ends differ in height by less than this factor is turned as the header says."""
@@ -23,10 +25,23 @@ AMBIGUOUS = 1.2
 
 @dataclass(frozen=True)
 class NormalizeSettings:
-    """Size of the standard picture, in pixels."""
+    """Size of the standard picture in pixels, and how a breast is brought to it.
+
+    Mode ``fit``: as large as it can be. Mode ``fixed_spacing``: at ``spacing`` mm a pixel, so that breasts keep their
+    sizes; pictures of unknown spacing are then left out.
+    """
 
     rows: int = ROWS
     columns: int = COLUMNS
+    mode: str = "fit"
+    spacing: float = FIXED_SPACING
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a mode that there is not, or sizes without sense."""
+        if self.mode not in MODES:
+            raise ValueError(f"mode {self.mode!r}, not one of {', '.join(MODES)}")
+        if min(self.rows, self.columns) < 1 or not self.spacing > 0:
+            raise ValueError("rows, columns and spacing must be above 0")
 
 
 @dataclass(frozen=True)
@@ -100,17 +115,18 @@ def _thumbnail(
     dataset: pydicom.Dataset, values: np.ndarray, description: PixelDescription, identity: Identity
 ) -> _Thumbnail:
     shape = thumbnail_shape(*values.shape)
-    step = max(
-        1, values.shape[0] // shape[0] // 4
-    )  # every fourth of a thumbnail's row is enough, and is in one cache line
-    stored = cv2.resize(np.ascontiguousarray(values[::step]), shape[::-1], interpolation=cv2.INTER_AREA)
+    factor = values.shape[0] / shape[0]
+    down, across = max(1, int(factor / 2)), max(1, int(factor / 6))  # a dozen samples tell a thumbnail's pixel
+    sampled = np.ascontiguousarray(values[down // 2 :: down, across // 2 :: across])
+    stored = cv2.resize(sampled, shape[::-1], interpolation=cv2.INTER_AREA)
     signal = read_signal(dataset, description, _is_raw(identity))
-    rows = np.minimum((np.arange(shape[0]) + 0.5) * values.shape[0] / shape[0], values.shape[0] - 1).astype(int)
-    columns = np.minimum((np.arange(shape[1]) + 0.5) * values.shape[1] / shape[1], values.shape[1] - 1).astype(int)
-    sampled = values[np.ix_(rows, columns)].astype(np.int64) - signal.lowest
-    padded = signal.padding[sampled]
-    rising = signal.rising[stored.astype(np.int64) - signal.lowest]
-    return _Thumbnail(stored, rising, padded)
+    padded = np.zeros(shape, bool)
+    if signal.padding.any():
+        rows, columns = (
+            ((np.arange(n) + 0.5) * full / n).astype(int) for n, full in zip(shape, values.shape, strict=True)
+        )
+        padded = signal.padding[values[np.ix_(rows, columns)].astype(np.int64) - signal.lowest]
+    return _Thumbnail(stored, signal.rising[stored.astype(np.int64) - signal.lowest], padded)
 
 
 def _is_raw(identity: Identity) -> bool:
@@ -130,9 +146,16 @@ def _keep(
     flags = list(identity.flags)
     chest_wall = _chest_wall(identity, breast, flags)
     spacing = source_spacing(dataset)
-    aspect = spacing[1] / spacing[0] if spacing else 1.0
+    if settings.mode == "fixed_spacing" and spacing is None:
+        return Outcome("excluded", "spacing_unknown", facts)
     placement = place(
-        breast, values.shape, chest_wall=chest_wall, aspect=aspect, rows=settings.rows, columns=settings.columns
+        breast,
+        values.shape,
+        chest_wall=chest_wall,
+        aspect=spacing[1] / spacing[0] if spacing else 1.0,
+        scale=spacing[0] / settings.spacing if spacing and settings.mode == "fixed_spacing" else None,
+        rows=settings.rows,
+        columns=settings.columns,
     )
     gray = compose(
         dataset,
@@ -147,11 +170,11 @@ def _keep(
     for flag, is_so in (
         ("breast_cut_off", breast.cut_off),
         ("enlarged", placement.enlarged),
+        ("larger_than_picture", placement.cut),
         ("spacing_unknown", spacing is None),
     ):
         flags += [flag] if is_so else []
     figures = quality.figures | {"sidedness": round(min(breast.sidedness, 1000.0), 3)}
-    histogram = np.bincount(picture[mask], minlength=WHITE + 1)
     return Outcome(
         "kept",
         None,
@@ -164,7 +187,7 @@ def _keep(
             "spacing": round(spacing[0] * placement.affine[0], 6) if spacing else None,
             "affine": list(placement.affine),
             "breast_fraction": round(float(mask.mean()), 6),
-            "breast_histogram": histogram.tolist(),
+            "breast_histogram": quality.histogram.tolist(),
         },
         picture,
     )

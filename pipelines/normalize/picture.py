@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import pydicom
+from scipy.sparse import csr_array
 
 from pipelines.normalize.breast import Breast
 from pipelines.normalize.grayscale import GrayScale
@@ -18,6 +19,9 @@ from pipelines.normalize.header import number, numbers
 ROWS, COLUMNS = 1280, 1024
 """Size of the standard picture."""
 
+FIXED_SPACING = 0.24
+"""mm: 1280 × 1024 pixels of this size cover a detector of 24 × 30 cm."""
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -25,7 +29,7 @@ class Placement:
 
     ``top, left, bottom, right``: the crop in source pixels (half open); ``flipped``: columns run backwards;
     ``height, width``: the crop's size in the picture; ``first_row``: where its first row goes (its first column goes
-    to column 0); ``rows, columns``: the picture.
+    to column 0); ``rows, columns``: the picture; ``cut``: whether the breast is larger than the picture.
     """
 
     top: int
@@ -38,11 +42,12 @@ class Placement:
     first_row: int
     rows: int
     columns: int
+    cut: bool = False
 
     @property
     def enlarged(self) -> bool:
-        """Whether the source has fewer pixels than the picture."""
-        return self.height > self.bottom - self.top
+        """Whether the source has fewer pixels than the picture, along either side."""
+        return self.height > self.bottom - self.top or self.width > self.right - self.left
 
     @property
     def affine(self) -> tuple[float, float, float, float, float, float]:
@@ -83,13 +88,15 @@ def place(
     *,
     chest_wall: str,
     aspect: float = 1.0,
+    scale: float | None = None,
     rows: int = ROWS,
     columns: int = COLUMNS,
 ) -> Placement:
-    """Crop to the breast and fit it: mode ``fit``, the largest size at which all of it is in the picture.
+    """Crop to the breast and fit it, at the largest size at which all of it is in the picture, or at a fixed ``scale``.
 
-    ``aspect`` is the source's column spacing over its row spacing. The crop has a margin of one thumbnail pixel but at
-    the chest wall.
+    ``aspect`` is the source's column spacing over its row spacing; ``scale`` is picture rows per source row. The crop
+    has a margin of one thumbnail pixel but at the chest wall. What is too large at a fixed scale loses its nipple side
+    and, in equal parts, its top and bottom.
     """
     top, left, bottom, right = breast.box
     margin = (1, 0, 1, 1) if chest_wall == "left" else (1, 1, 1, 0)
@@ -97,33 +104,68 @@ def place(
     top, left = max(0, round((top - margin[0]) * down)), max(0, round((left - margin[1]) * across))
     bottom = min(source_shape[0], round((bottom + margin[2]) * down))
     right = min(source_shape[1], round((right + margin[3]) * across))
-    scale = min(rows / (bottom - top), columns / ((right - left) * aspect))
+    whole = (bottom - top, right - left)
+    if scale is None:
+        scale = min(rows / (bottom - top), columns / ((right - left) * aspect))
+    else:
+        tall, wide = max(1, int(rows / scale)), max(1, int(columns / (scale * aspect)))
+        top += max(0, bottom - top - tall) // 2
+        bottom = min(bottom, top + tall)
+        left, right = (left, min(right, left + wide)) if chest_wall == "left" else (max(left, right - wide), right)
     height = min(rows, max(1, round((bottom - top) * scale)))
     width = min(columns, max(1, round((right - left) * aspect * scale)))
     first_row = (rows - height) // 2
-    return Placement(top, left, bottom, right, chest_wall == "right", height, width, first_row, rows, columns)
+    cut = (bottom - top, right - left) != whole
+    return Placement(top, left, bottom, right, chest_wall == "right", height, width, first_row, rows, columns, cut)
 
 
 def render(values: np.ndarray, gray: GrayScale, breast: Breast, placement: Placement) -> tuple[np.ndarray, np.ndarray]:
     """The picture (uint16, 0…4095) and the breast's mask in it (bool), both (rows, columns)."""
     p = placement
-    crop = gray.apply(values[p.top : p.bottom, p.left : p.right])
-    how = cv2.INTER_LINEAR if p.enlarged else cv2.INTER_AREA
-    resized = cv2.resize(crop, (p.width, p.height), interpolation=how)
+    resized = resample(gray.apply(values[p.top : p.bottom, p.left : p.right]), (p.height, p.width))
     inside = _mask(breast, values.shape, placement)
-    resized[~inside] = 0
-    if p.flipped:
-        resized, inside = resized[:, ::-1], inside[:, ::-1]
+    resized *= inside
+    side = np.s_[::-1] if p.flipped else np.s_[:]
     picture = np.zeros((p.rows, p.columns), np.uint16)
     mask = np.zeros((p.rows, p.columns), bool)
-    picture[p.first_row : p.first_row + p.height, : p.width] = resized
-    mask[p.first_row : p.first_row + p.height, : p.width] = inside
+    picture[p.first_row : p.first_row + p.height, : p.width] = np.rint(resized, out=resized)[:, side]
+    mask[p.first_row : p.first_row + p.height, : p.width] = inside[:, side]
     return picture, mask
+
+
+def resample(gray: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A picture (float32) at another size: the product with one sparse matrix of weights for each axis.
+
+    Along an axis that shrinks a pixel is the mean over its area, fractions of source pixels at its ends included; along
+    one that grows it is interpolated linearly between the centers of source pixels, beyond which the last one holds.
+    """
+    down, across = (_weights(old, new) for old, new in zip(gray.shape, shape, strict=True))
+    narrow = cv2.transpose(down @ gray)
+    return cv2.transpose(across @ narrow)
+
+
+def _weights(old: int, new: int) -> csr_array:
+    """The share that each of ``old`` pixels in a row has in each of ``new`` ones; every row sums to 1."""
+    if new > old:
+        center = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
+        first = np.minimum(center.astype(np.int64), max(0, old - 2))
+        share = center - first
+        data, columns = np.stack([1 - share, share], 1), np.stack([first, np.minimum(first + 1, old - 1)], 1)
+        pointers = np.arange(0, 2 * new + 1, 2)
+        return csr_array((data.ravel().astype(np.float32), columns.ravel(), pointers), shape=(new, old))
+    edges = np.arange(new + 1) * (old / new)
+    edges[-1] = old
+    first, counts = edges[:-1].astype(np.int64), np.ceil(edges[1:]).astype(np.int64) - edges[:-1].astype(np.int64)
+    pointers = np.concatenate([[0], np.cumsum(counts)])
+    row = np.repeat(np.arange(new), counts)
+    columns = np.arange(pointers[-1]) - pointers[row] + first[row]
+    data = (np.minimum(edges[row + 1], columns + 1) - np.maximum(edges[row], columns)) * (new / old)
+    return csr_array((data.astype(np.float32), columns, pointers), shape=(new, old))
 
 
 def _mask(breast: Breast, source_shape: tuple[int, ...], p: Placement) -> np.ndarray:
     """The thumbnail's mask, widened by one of its pixels so that no skin is lost, drawn smoothly at the crop's size."""
-    widened = cv2.dilate(breast.mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
+    widened = 255 * cv2.dilate(breast.mask.astype(np.uint8), np.ones((3, 3), np.uint8))
     down, across = breast.mask.shape[0] / source_shape[0], breast.mask.shape[1] / source_shape[1]
     row_step, column_step = (p.bottom - p.top) / p.height * down, (p.right - p.left) / p.width * across
     matrix = np.array(
@@ -139,4 +181,4 @@ def _mask(breast: Breast, source_shape: tuple[int, ...], p: Placement) -> np.nda
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return drawn > 0.5
+    return drawn > 127

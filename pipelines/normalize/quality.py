@@ -1,4 +1,7 @@
-"""Quality figures of a normalized picture, and the flags that follow from them."""
+"""Quality figures of a normalized picture, and the flags that follow from them.
+
+Figures are taken inside the breast, from its histogram and from samples of its rows where these tell as much as all.
+"""
 
 from dataclasses import dataclass
 
@@ -7,8 +10,10 @@ import numpy as np
 
 from pipelines.normalize.grayscale import WHITE
 
-BLURRED = 0.02
+BLURRED = 0.03
 """Share of the gray variation that is fine detail, below which a picture looks blurred."""
+MOVED = 0.6
+"""One-sidedness of fine detail above which a picture looks as if the breast had moved; 0.02 to 0.3 is common."""
 SATURATED = 0.05
 """Share of the breast that is pure white."""
 CLIPPED = 0.35
@@ -17,60 +22,115 @@ NOISY = 0.03
 """Noise over the full gray range."""
 FLAT = 0.02
 """Spread of gray (5th to 95th percentile) over the full range, below which there is nothing to be seen."""
+STRIPED = 0.9
+"""Agreement along a row or column that it is brighter, or darker, than what is around: a line that no tissue draws."""
+
+_DEEP, _NEAR, _FAR = 25, 17, 41
+"""Pixels: how wide the brush is that takes the rim off the breast, and those between which the rim is looked at."""
+_LINE = 200
+"""Pixels that a row or column must have in the breast to be looked at as a line."""
 
 
 @dataclass(frozen=True)
 class Quality:
-    """Figures by name (rounded, so that they are the same wherever they are computed) and flags in a fixed order."""
+    """Figures by name (rounded, so that they are the same wherever they are computed) and flags in a fixed order;
+    ``histogram`` counts the breast's pixels at each gray value 0…4095."""
 
     figures: dict[str, float]
     flags: tuple[str, ...]
+    histogram: np.ndarray
 
 
 def measure(picture: np.ndarray, mask: np.ndarray) -> Quality:
     """Measure a picture (uint16, 0…4095) inside the breast's mask (bool).
 
-    ``sharpness``: deviation of what a Gaussian of 2 pixels removes, over the deviation of all gray;
-    ``saturation``: share of pure white; ``noise``: median absolute second difference, as a deviation over the range
-    (Immerkær 1996); ``contrast``: 5th to 95th percentile over the range; ``mean``: mean gray over the range;
-    ``skin_clipped``: share of pure black in the breast's outermost pixels.
+    ``sharpness``: deviation of what a mean over 5×5 pixels removes, over the deviation of all gray;
+    ``motion``: how one-sided the direction of fine detail is, 0 to 1 (coherence of the structure tensor);
+    ``saturation``: share of pure white; ``noise``: median absolute second difference along both axes, as a deviation
+    over the range (Immerkær 1996); ``contrast``: 5th to 95th percentile over the range; ``mean``: mean gray over the
+    range; ``skin_clipped``: share of pure black in the breast's outermost pixels; ``stripes``: the largest agreement of
+    a row's or column's pixels that they are brighter, or darker, than what is around them.
     """
-    columns = np.flatnonzero(mask.any(0))
-    rows = np.flatnonzero(mask.any(1))
+    columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    gray, inside = picture[box].astype(np.float32), mask[box].astype(np.uint8)
-    core = cv2.erode(inside, np.ones((25, 25), np.uint8), borderType=cv2.BORDER_REPLICATE) > 0
-    if core.sum() < 2500:
-        core = inside > 0
-    detail = gray - cv2.GaussianBlur(gray, (0, 0), 2)
-    spread = float(gray[core].std())
-    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-    sample = core.copy()
-    sample[np.arange(len(core)) % 5 != 0] = False  # every fifth row tells as much of a distribution
-    noise = float(np.median(np.abs(cv2.filter2D(gray, cv2.CV_32F, kernel)[sample]))) / 0.6745 / 6
-    low, high = np.percentile(gray[sample], [5, 95])
+    gray, inside = np.ascontiguousarray(picture[box]), mask[box].astype(np.uint8)
+    core = _without_rim(inside)
+    histogram = cv2.calcHist([gray], [0], None, [WHITE + 1], [0, WHITE + 1]).ravel().astype(np.int64)
+    histogram[0] -= inside.size - cv2.countNonZero(inside)  # all is black outside
+    detail = cv2.subtract(gray, cv2.blur(gray, (5, 5)), dtype=cv2.CV_16S)
+    shares = np.cumsum(histogram) / histogram.sum()
+    low, high = np.searchsorted(shares, (0.05, 0.95))
+    spread = float(cv2.meanStdDev(gray, mask=core)[1][0, 0])
     figures = {
-        "sharpness": float(detail[core].std()) / spread if spread else 0.0,
-        "saturation": float((gray[core] >= WHITE).mean()),
-        "noise": noise / WHITE,
+        "sharpness": float(cv2.meanStdDev(detail, mask=core)[1][0, 0]) / spread if spread else 0.0,
+        "motion": _one_sidedness(detail, core),
+        "saturation": float(histogram[WHITE] / histogram.sum()),
+        "noise": _noise(gray, core) / WHITE,
         "contrast": float(high - low) / WHITE,
-        "mean": float(gray[core].mean()) / WHITE,
+        "mean": float(histogram @ np.arange(WHITE + 1) / histogram.sum()) / WHITE,
         "skin_clipped": _skin_clipped(gray, inside),
+        "stripes": _stripes(detail, core),
     }
     figures = {name: round(figure, 4) for name, figure in figures.items()}
     found = (
         ("blurred", figures["sharpness"] < BLURRED),
+        ("motion_suspected", figures["motion"] > MOVED),
         ("saturated", figures["saturation"] > SATURATED),
         ("noisy", figures["noise"] > NOISY),
         ("low_contrast", figures["contrast"] < FLAT),
         ("skin_line_clipped", figures["skin_clipped"] > CLIPPED),
+        ("stripes_suspected", figures["stripes"] > STRIPED),
     )
-    return Quality(figures, tuple(name for name, is_so in found if is_so))
+    return Quality(figures, tuple(name for name, is_so in found if is_so), histogram)
+
+
+def _without_rim(inside: np.ndarray) -> np.ndarray:
+    """The breast (uint8, 0 or 1) without its rim and the film's edges, which are no detail; small ones as they are."""
+    core = cv2.erode(inside, np.ones((_DEEP, _DEEP), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return core if cv2.countNonZero(core) >= 2500 else inside
+
+
+def _one_sidedness(detail: np.ndarray, core: np.ndarray) -> float:
+    """Coherence of the structure tensor over the core, from every third row: 0 without a direction, 1 with one alone.
+
+    Bigün & Granlund 1987. Motion takes the differences along its own direction away.
+    """
+    rows = np.s_[1:-1:3]
+    within = core[rows, 1:-1].astype(np.float32)
+    across = (detail[rows, 2:] - detail[rows, :-2]).astype(np.float32) * within
+    along = (detail[2::3, 1:-1][: len(within)] - detail[0:-2:3, 1:-1]).astype(np.float32) * within
+    xx, yy, xy = (float(np.vdot(a, b)) for a, b in ((across, across), (along, along), (across, along)))
+    return float(np.hypot(xx - yy, 2 * xy) / (xx + yy)) if xx + yy else 0.0
+
+
+def _noise(gray: np.ndarray, core: np.ndarray) -> float:
+    """Deviation of noise, from every twelfth row."""
+    above, row, below = (gray[k : len(gray) - 2 + k : 12].astype(np.int32) for k in range(3))
+    lines = above - 2 * row + below
+    second = lines[:, :-2] - 2 * lines[:, 1:-1] + lines[:, 2:]
+    found = np.abs(second[core[1 : len(gray) - 1 : 12, 1:-1] > 0])
+    return float(np.median(found)) / 0.6745 / 6 if found.size else 0.0
 
 
 def _skin_clipped(gray: np.ndarray, inside: np.ndarray) -> float:
     """Share of pure black between 8 and 20 pixels inside the outline, picture edges and chest wall aside."""
-    outer = cv2.erode(inside, np.ones((17, 17), np.uint8), borderType=cv2.BORDER_REPLICATE)
-    inner = cv2.erode(inside, np.ones((41, 41), np.uint8), borderType=cv2.BORDER_REPLICATE)
-    rim = (outer > 0) & (inner == 0)
-    return float((gray[rim] == 0).mean()) if rim.any() else 0.0
+    half = np.ascontiguousarray(inside[::2, ::2])
+    outer, inner = (
+        cv2.erode(half, np.ones((size // 2 | 1, size // 2 | 1), np.uint8), borderType=cv2.BORDER_REPLICATE)
+        for size in (_NEAR, _FAR)
+    )
+    rim = outer > inner
+    return float((gray[::2, ::2][rim] == 0).mean()) if rim.any() else 0.0
+
+
+def _stripes(detail: np.ndarray, core: np.ndarray) -> float:
+    """How far the pixels of one line agree that they are brighter, or darker, than what is around them: 0 to 1."""
+    sign = np.sign(detail)
+    sign *= core
+    most = 0.0
+    for axis in (0, 1):
+        agreeing = cv2.reduce(sign, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32F).ravel()
+        count = cv2.reduce(core, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
+        long = count >= _LINE
+        most = max(most, float(np.abs(agreeing[long] / count[long]).max(initial=0.0)))
+    return most

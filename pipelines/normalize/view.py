@@ -80,13 +80,20 @@ def read_projection(dataset: pydicom.Dataset) -> Projection:
         contradictions.append("view_contradiction")
     if sides and orientation_side and orientation_side != sides[0]:
         contradictions.append("orientation_contradicts_laterality")
+    laterality = sides[0] if sides else described[0] or orientation_side
     return Projection(
-        laterality=sides[0] if sides else described[0] or orientation_side,
+        laterality=laterality,
         view=views[0] if views else described[1],
         modifiers=frozenset(modifiers),
-        chest_wall=chest_wall,
+        chest_wall=chest_wall or _flipped(dataset, laterality),
         contradictions=tuple(contradictions),
     )
+
+
+def _flipped(dataset: pydicom.Dataset, laterality: str | None) -> str | None:
+    """The chest wall's side where only Field of View Horizontal Flip (0018,7034) tells that it is not the usual one."""
+    flipped = text(dataset, "FieldOfViewHorizontalFlip").upper() == "YES"
+    return {"L": "right", "R": "left"}.get(laterality or "") if flipped else None
 
 
 def _coded_views(dataset: pydicom.Dataset) -> tuple[list[str], set[str]]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pipelines.normalize.breast import Breast, find_breast, thumbnail_shape
+from pipelines.phantom import breast as phantom
 from tests.normalize.drawing import draw_breast, draw_mask
 
 
@@ -67,6 +68,31 @@ def test_the_outline_survives_what_archives_hold(disturb: object, air: float, mi
     assert found.chest_wall == ("right" if mirrored else "left")
     assert found.sidedness > 1.5
     assert not found.cut_off
+
+
+@pytest.mark.parametrize(("density", "laterality", "view"), [("A", "L", "MLO"), ("B", "R", "CC"), ("D", "R", "MLO")])
+def test_the_outline_of_grown_breasts_under_all_disturbances_at_once(density: str, laterality: str, view: str) -> None:
+    drawn = phantom.draw_breast(phantom.grow(density, 5), laterality, view, shape=(1000, 800), spacing=0.29)
+    rng = np.random.default_rng(0)
+    for air in (0.0, 0.06):
+        picture = drawn.picture * (1 - air) + air
+        picture = np.clip(picture + rng.normal(0, 0.008, picture.shape) * (drawn.breast | (air > 0)), 0, 1)
+        facing = (4095 * picture)[:, :: -1 if laterality == "R" else 1].copy()
+        facing = with_tape(with_bar(with_plate(facing)))
+        found = find(facing[:, :: -1 if laterality == "R" else 1])
+        assert found is not None
+        assert dice(found, drawn.breast) >= 0.98
+        assert found.chest_wall == ("left" if laterality == "L" else "right")
+
+
+def test_a_band_of_another_exposure_is_cut_at_the_breasts_edge() -> None:
+    picture, mask = draw_breast(air=0.02), draw_mask()
+    mask[:, :120] = True  # a breast that goes on to the upper edge, as in MLO
+    picture = np.where(mask & (picture < 900), 1500, picture)
+    picture[:80] = np.where(mask[:80], picture[:80], 700)
+    found = find(picture)
+    assert found is not None
+    assert dice(found, mask) >= 0.98
 
 
 def test_a_film_on_the_scanners_black() -> None:
