@@ -46,10 +46,10 @@ class GrayScale:
 
         Arrow's kernel takes indices of 16 bits as they are; NumPy would widen each to 64 bits first.
         """
-        patterns = np.ascontiguousarray(values).view(f"u{values.itemsize}").ravel()
-        table = pa.array(self._by_pattern(8 * values.itemsize))
-        found: np.ndarray = pc.take(table, pa.array(patterns), boundscheck=False).to_numpy()
-        return found.reshape(values.shape)
+        patterns = np.ascontiguousarray(values).view(f"u{values.itemsize}")
+        table = _arrow(self._by_pattern(8 * values.itemsize))
+        found = pc.take(table, _arrow(patterns), boundscheck=False)
+        return np.frombuffer(found.buffers()[1], np.float32, count=values.size).reshape(values.shape)
 
     def _by_pattern(self, bits: int) -> np.ndarray:
         """The table with an entry for every pattern of so many bits; values outside the range take the nearest end."""
@@ -57,6 +57,11 @@ class GrayScale:
         if self.lowest < 0:
             patterns = np.where(patterns >= 1 << (bits - 1), patterns - (1 << bits), patterns)
         return self.lut[np.clip(patterns - self.lowest, 0, len(self.lut) - 1)]
+
+
+def _arrow(array: np.ndarray) -> pa.Array:
+    """A contiguous array's memory as a flat Arrow array. Arrow's own ways to and from NumPy would load pandas first."""
+    return pa.Array.from_buffers(pa.from_numpy_dtype(array.dtype), array.size, [None, pa.py_buffer(array)])
 
 
 @dataclass(frozen=True)

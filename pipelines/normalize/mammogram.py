@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pydicom
 
-from pipelines.normalize.breast import Breast, find_breast, thumbnail_shape
+from pipelines.normalize.breast import Breast, find_breast
 from pipelines.normalize.decode import DecodeError, PixelDescription, decode, describe, pixel_sha256, read_object
-from pipelines.normalize.grayscale import compose, read_signal
+from pipelines.normalize.grayscale import compose
 from pipelines.normalize.identity import Identity, identify
 from pipelines.normalize.picture import COLUMNS, FIXED_SPACING, ROWS, place, render, source_spacing
 from pipelines.normalize.quality import measure
+from pipelines.normalize.thumbnail import Thumbnail, read_thumbnail
 from pipelines.storage.digests import sha256_of_bytes
 
 MODES = ("fit", "fixed_spacing")
@@ -55,15 +55,6 @@ class Outcome:
     picture: np.ndarray | None = None
 
 
-@dataclass(frozen=True)
-class _Thumbnail:
-    """Stored values averaged on the thumbnail's grid, their signal, and where padding is."""
-
-    stored: np.ndarray
-    signal: np.ndarray
-    padded: np.ndarray
-
-
 def normalize_file(path: Path, settings: NormalizeSettings) -> Outcome:
     """Normalize one file. Whatever is wrong with it becomes a reason; only a defect of this program raises."""
     try:
@@ -88,7 +79,7 @@ def normalize(dataset: pydicom.Dataset, settings: NormalizeSettings) -> Outcome:
         "source_rows": description.rows,
         "source_columns": description.columns,
     }
-    thumbnail = _thumbnail(dataset, values, description, identity)
+    thumbnail = read_thumbnail(dataset, values, description, raw=_is_raw(identity))
     if np.ptp(thumbnail.stored) == 0:
         return Outcome("excluded", "flat", facts)
     breast = find_breast(thumbnail.signal, thumbnail.padded)
@@ -111,24 +102,6 @@ def _facts(identity: Identity) -> dict[str, Any]:
     }
 
 
-def _thumbnail(
-    dataset: pydicom.Dataset, values: np.ndarray, description: PixelDescription, identity: Identity
-) -> _Thumbnail:
-    shape = thumbnail_shape(*values.shape)
-    factor = values.shape[0] / shape[0]
-    down, across = max(1, int(factor / 2)), max(1, int(factor / 6))  # a dozen samples tell a thumbnail's pixel
-    sampled = np.ascontiguousarray(values[down // 2 :: down, across // 2 :: across])
-    stored = cv2.resize(sampled, shape[::-1], interpolation=cv2.INTER_AREA)
-    signal = read_signal(dataset, description, _is_raw(identity))
-    padded = np.zeros(shape, bool)
-    if signal.padding.any():
-        rows, columns = (
-            ((np.arange(n) + 0.5) * full / n).astype(int) for n, full in zip(shape, values.shape, strict=True)
-        )
-        padded = signal.padding[values[np.ix_(rows, columns)].astype(np.int64) - signal.lowest]
-    return _Thumbnail(stored, signal.rising[stored.astype(np.int64) - signal.lowest], padded)
-
-
 def _is_raw(identity: Identity) -> bool:
     return identity.presentation_intent == "FOR PROCESSING"
 
@@ -138,7 +111,7 @@ def _keep(
     values: np.ndarray,
     description: PixelDescription,
     identity: Identity,
-    thumbnail: _Thumbnail,
+    thumbnail: Thumbnail,
     breast: Breast,
     settings: NormalizeSettings,
     facts: dict[str, Any],
@@ -161,8 +134,8 @@ def _keep(
         dataset,
         description,
         raw=_is_raw(identity),
-        air=_air(thumbnail),
-        breast_range=_breast_range(thumbnail, breast),
+        air=thumbnail.air,
+        breast_range=thumbnail.range_in(breast.mask),
     )
     picture, mask = render(values, gray, breast, placement)
     quality = measure(picture, mask)
@@ -209,14 +182,3 @@ def _chest_wall(identity: Identity, breast: Breast, flags: list[str]) -> str:
     if expected and expected != breast.chest_wall:
         flags.append("laterality_contradicts_pixels")
     return breast.chest_wall
-
-
-def _air(thumbnail: _Thumbnail) -> float:
-    """The attenuation of air: the lowest that is no defect, padding aside."""
-    signal = thumbnail.signal[~thumbnail.padded]
-    return float(np.percentile(signal, 0.5)) if signal.size else 0.0
-
-
-def _breast_range(thumbnail: _Thumbnail, breast: Breast) -> tuple[float, float]:
-    low, high = np.percentile(thumbnail.stored[breast.mask], [0.5, 99.9])
-    return float(low), float(high)

@@ -193,7 +193,7 @@ def test_what_is_larger_than_the_picture_is_cut_and_flagged() -> None:
     outcome = normalize(wrap(draw_breast(1000, 800), ImagerPixelSpacing=[0.1, 0.1]), fixed)
     assert outcome.picture is not None
     assert "larger_than_picture" in flags(outcome)
-    a, b, c, d, e, f = outcome.facts["affine"]
+    a, _, c, d, _, f = outcome.facts["affine"]
     middle = (a * 639.5 + c, d * 639.5 + f)
     assert middle == pytest.approx((500, -0.25), abs=3)  # the breast's middle row, the chest wall's first column
     assert outcome.picture[:, 0].all()
