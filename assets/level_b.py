@@ -1,12 +1,23 @@
 """Rung B: one standard picture per mammogram, and one gray curve per vendor group."""
 
+import json
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
 import dagster as dg
 
 from assets.resources import Ladder
-from assets.rung import check_gate, check_results, counts_table, deliveries, progress_of, rung, thumbnail
+from assets.rung import (
+    check_gate,
+    check_results,
+    counts_table,
+    deliveries,
+    figures_table,
+    progress_of,
+    rung,
+    thumbnail,
+)
 from assets.tables_at_hand import density_by_image, images_of, object_rows, standing_votes
 from pipelines.curate.selection import select
 from pipelines.label.fusion import fuse
@@ -26,7 +37,7 @@ CURVES_KEY = "level_b/vendor_curves"
 @rung(IMAGES_KEY, deps=["level_c/objects"], kinds={"numpy", "arrow"}, partitions_def=deliveries)
 def images(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeResult:
     """One 1280x1024 picture per mammogram: gray in the standard's order, breast on the left, air 0; or why not."""
-    partition, zones, settings = context.partition_key, ladder.zones, NormalizeSettings()
+    partition, zones, settings = context.partition_key, ladder.zones, NormalizeSettings(mode=ladder.normalize_mode)
     objects = object_rows(ladder, partition)
 
     def build(staging: Staging) -> None:
@@ -57,7 +68,9 @@ def images(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeR
     kept = table[table["status"] == "kept"]
     metadata = {
         "dagster/row_count": len(table),
-        "sample": thumbnail(made.folder / "contact_sheet.png"),
+        "worst and a sample": thumbnail(made.folder / "contact_sheet.png", width=900),
+        "flags": counts_table("flag", Counter(flag for flags in kept["flags"].dropna() for flag in json.loads(flags))),
+        "quality": figures_table(kept["quality"]),
         "status": counts_table("status", table["status"].value_counts().to_dict()),
         "not kept because": counts_table("reason", table["reason"].dropna().value_counts().to_dict()),
         "vendor groups": counts_table("vendor group", kept["vendor_group"].value_counts().to_dict()),

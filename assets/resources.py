@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 
+from pipelines.normalize.mammogram import MODES
 from pipelines.storage.atomic import write_bytes
 from pipelines.storage.digests import sha256_of_bytes
 from pipelines.storage.keys import Key, VaultKeyError
@@ -55,6 +56,8 @@ class Ladder(dg.ConfigurableResource):
     """Where deliveries arrive; default $MIDAR_INBOX, else restricted/inbox."""
     processes: int = 0
     """Local processes; 0 takes all cores."""
+    normalize: str = ""
+    """How breasts are brought to the standard picture, fit or fixed_spacing; default $MIDAR_NORMALIZE, else fit."""
     quiet_seconds: float = 60.0
     """The sensor takes a delivery up when nothing in it has changed for so long."""
 
@@ -81,6 +84,14 @@ class Ladder(dg.ConfigurableResource):
     def workers(self) -> Workers:
         """How work is spread over processes."""
         return Workers(self.processes or len(os.sched_getaffinity(0)))
+
+    @property
+    def normalize_mode(self) -> str:
+        """How breasts are brought to the standard picture. Raises Failure for a mode that there is not."""
+        mode = self.normalize or os.environ.get("MIDAR_NORMALIZE") or "fit"
+        if mode not in MODES:
+            raise dg.Failure(f"MIDAR_NORMALIZE must be one of {', '.join(MODES)}", allow_retries=False)
+        return mode
 
     def make(
         self,

@@ -3,12 +3,14 @@
 import base64
 import functools
 import io
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 
 from pipelines.readiness.criteria import CriterionResult, criteria_of
 from pipelines.storage.publication import GateError
@@ -96,6 +98,19 @@ def counts_table(title: str, counts: Mapping[str, int]) -> dg.MetadataValue:
     """A two-column table of counts for the UI, most first."""
     rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     lines = [f"| {title} | count |", "|---|---|", *(f"| {name} | {count} |" for name, count in rows)]
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def figures_table(rows: Iterable[str | None]) -> dg.MetadataValue:
+    """Quantiles of the figures by name that rows hold as JSON objects."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        for name, value in json.loads(row or "{}").items():
+            found.setdefault(name, []).append(value)
+    lines = ["| figure | 5 % | median | 95 % |", "|---|---|---|---|"]
+    for name, values in sorted(found.items()):
+        low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
+        lines.append(f"| {name} | {low:.3g} | {middle:.3g} | {high:.3g} |")
     return dg.MetadataValue.md("\n".join(lines))
 
 
