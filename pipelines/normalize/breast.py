@@ -183,12 +183,16 @@ def _filled(mask: np.ndarray) -> np.ndarray:
 
 
 def _joined_to_wall(mask: np.ndarray, chest_wall: str) -> np.ndarray:
-    """Fill what dark fat left open towards the chest wall, where it is at most a third of the breast's own width."""
+    """Fill what dark fat left open towards the chest wall, where it is at most a third of the breast's own width.
+
+    The wall is the first column that a tenth of the breast's rows reach: a line along the film's edge may go on.
+    """
     facing = mask if chest_wall == "left" else mask[:, ::-1]
-    wall = int(np.flatnonzero(facing.any(0))[0])
     rows = np.flatnonzero(facing.any(1))
+    wall = int(np.flatnonzero(facing.sum(0) >= 0.1 * len(rows))[0])
     first = facing[rows].argmax(1)
     joined = facing.copy()
+    joined[:, :wall] = False
     limit = (np.flatnonzero(facing.any(0))[-1] - wall) / 3
     for row, start in zip(rows, first, strict=True):
         if start - wall <= limit:

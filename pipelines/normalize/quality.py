@@ -10,7 +10,7 @@ import numpy as np
 
 from pipelines.normalize.grayscale import WHITE
 
-BLURRED = 0.03
+BLURRED = 0.025
 """Share of the gray variation that is fine detail, below which a picture looks blurred."""
 MOVED = 0.6
 """One-sidedness of fine detail above which a picture looks as if the breast had moved; 0.02 to 0.3 is common."""
@@ -22,7 +22,7 @@ NOISY = 0.03
 """Noise over the full gray range."""
 FLAT = 0.02
 """Spread of gray (5th to 95th percentile) over the full range, below which there is nothing to be seen."""
-STRIPED = 0.9
+STRIPED = 0.95
 """Agreement along a row or column that it is brighter, or darker, than what is around: a line that no tissue draws."""
 
 _DEEP, _NEAR, _FAR = 25, 17, 41
