@@ -109,6 +109,8 @@ def phantom(
 
     from pipelines.phantom.archive import write_archive
 
+    if (pixels is None) != (labels is None):
+        _stop("real pictures need both --pixels and --labels")
     if out.exists() and any(out.iterdir()):
         typer.echo(f"{out} is there already")
         return

@@ -12,7 +12,7 @@ from pipelines.normalize.breast import Breast, find_breast
 from pipelines.normalize.decode import DecodeError, PixelDescription, decode, describe, pixel_sha256, read_object
 from pipelines.normalize.grayscale import compose
 from pipelines.normalize.identity import Identity, identify
-from pipelines.normalize.picture import COLUMNS, FIXED_SPACING, ROWS, place, render, source_spacing
+from pipelines.normalize.picture import COLUMNS, FIXED_SPACING, ROWS, pixel_aspect, place, render, source_spacing
 from pipelines.normalize.quality import measure
 from pipelines.normalize.thumbnail import Thumbnail, read_thumbnail
 from pipelines.storage.digests import sha256_of_bytes
@@ -125,7 +125,7 @@ def _keep(
         breast,
         values.shape,
         chest_wall=chest_wall,
-        aspect=spacing[1] / spacing[0] if spacing else 1.0,
+        aspect=pixel_aspect(dataset),
         scale=spacing[0] / settings.spacing if spacing and settings.mode == "fixed_spacing" else None,
         rows=settings.rows,
         columns=settings.columns,

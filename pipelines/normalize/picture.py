@@ -82,6 +82,15 @@ def source_spacing(dataset: pydicom.Dataset) -> tuple[float, float] | None:
     return None
 
 
+def pixel_aspect(dataset: pydicom.Dataset) -> float:
+    """Column spacing over row spacing, by the spacing, else by Pixel Aspect Ratio (PS3.3 C.7.6.3.1.7), else 1."""
+    spacing = source_spacing(dataset)
+    if spacing is not None:
+        return spacing[1] / spacing[0]
+    ratio = numbers(dataset, "PixelAspectRatio")  # vertical, horizontal
+    return ratio[1] / ratio[0] if len(ratio) == 2 and all(1 <= value <= 10_000 for value in ratio) else 1.0
+
+
 def place(
     breast: Breast,
     source_shape: tuple[int, int],

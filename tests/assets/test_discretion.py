@@ -2,7 +2,9 @@
 
 import dagster as dg
 import pytest
+from typer.testing import CliRunner
 
+from assets.cli import app
 from assets.resources import Ladder
 from pipelines.storage.publication import GateError
 
@@ -45,3 +47,19 @@ def test_failed_gate_is_told_in_words_and_not_tried_again(tmp_path) -> None:
     with pytest.raises(dg.Failure, match="found = accepted") as failure, Ladder(data=str(tmp_path)).discreet("x/y"):
         raise GateError("found = accepted + duplicate + quarantined")
     assert failure.value.allow_retries is False
+
+
+def test_a_mode_of_normalization_that_there_is_not_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MIDAR_NORMALIZE", "stretch")
+    ladder = Ladder(data=str(tmp_path))
+    with pytest.raises(dg.Failure, match="fit, fixed_spacing"):
+        _ = ladder.normalize_mode
+    monkeypatch.setenv("MIDAR_NORMALIZE", "fixed_spacing")
+    assert ladder.normalize_mode == "fixed_spacing"
+    assert Ladder(data=str(tmp_path), normalize="fit").normalize_mode == "fit"
+
+
+def test_real_pictures_without_their_table_are_refused(tmp_path: Path) -> None:
+    said = CliRunner().invoke(app, ["phantom", str(tmp_path / "inbox"), "--pixels", str(tmp_path)])
+    assert said.exit_code == 2
+    assert "--labels" in said.output
