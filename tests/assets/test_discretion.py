@@ -1,5 +1,7 @@
 """What an exception quotes stays in the restricted zone."""
 
+from pathlib import Path
+
 import dagster as dg
 import pytest
 from typer.testing import CliRunner
