@@ -154,7 +154,7 @@ def _air(level: np.ndarray, core: np.ndarray, usable: np.ndarray, middle: float)
     if not air.size:
         return 0.0, 0.0
     film = air[air > 0.004]
-    if film.size > 0.15 * air.size:  # a film lies on the scanner's black: the air to rise above is the film's
+    if film.size > 0.08 * air.size:  # a film lies on the scanner's black: the air to rise above is the film's
         level_of_film, spread = _mode(film)
         if level_of_film < 0.2 * middle and spread < 0.1 * level_of_film + 0.01:  # even, as fat is not
             return level_of_film, spread
@@ -197,7 +197,8 @@ def _joined_to_wall(mask: np.ndarray, chest_wall: str) -> np.ndarray:
     for row, start in zip(rows, first, strict=True):
         if start - wall <= limit:
             joined[row, wall:start] = True
-    return _filled(joined if chest_wall == "left" else joined[:, ::-1])
+    closed = cv2.morphologyEx(joined.astype(np.uint8), cv2.MORPH_CLOSE, _kernel(mask.shape, 0.02)) > 0
+    return _filled(closed if chest_wall == "left" else closed[:, ::-1])
 
 
 def _without_bands(mask: np.ndarray, chest_wall: str) -> np.ndarray:
