@@ -40,8 +40,6 @@ class Level:
 
     def __getitem__(self, row: int) -> np.ndarray:
         """The picture in a row; a view of the map up to 320×256. Raises IndexError."""
-        if not 0 <= row < len(self):
-            raise IndexError(f"row {row} of a level of {len(self)}")
         shard, within = self._place(row)
         return shard[within]
 
@@ -50,20 +48,23 @@ class Level:
 
         Raises ShardError where the level has fewer rows, or for another ``out``.
         """
-        where = np.asarray(rows, np.intp)
-        if where.size and not 0 <= where.min() <= where.max() < len(self):
-            raise ShardError("the pyramid has fewer rows than were asked for")
-        if len(self._shards) == 1:
-            return self._shards[0].take(where, out)
-        out = room(out, where.size, self.shape)
-        for row, place in zip(where.tolist(), out, strict=True):
-            shard, within = self._place(row)
-            shard.read(within, place)
+        try:
+            if len(self._shards) == 1:
+                return self._shards[0].take(rows, out)
+            out = room(out, len(rows), self.shape)
+            for row, place in zip(rows, out, strict=True):
+                shard, within = self._place(row)
+                shard.read(within, place)
+        except IndexError as error:
+            raise ShardError("the pyramid has fewer rows than were asked for") from error
         return out
 
     def _place(self, row: int) -> tuple[Shard, int]:
+        """The shard that a row lies in, and its row there. Raises IndexError."""
+        if not 0 <= row < len(self):
+            raise IndexError(f"row {row} of a level of {len(self)}")
         number = int(np.searchsorted(self._starts, row, side="right")) - 1
-        return self._shards[number], row - int(self._starts[number])
+        return self._shards[number], int(row - self._starts[number])
 
 
 class Pyramid:

@@ -130,6 +130,8 @@ class Shard:
         first = np.cumsum(layout.counts) - layout.counts
         within = np.arange(layout.counts.sum()) - np.repeat(first, layout.counts)
         self._starts = np.repeat(layout.offsets, layout.counts) + within * self._size
+        # Rows from the end and rows too far meet a position that no window has: a gathering needs no check before it.
+        self._guarded = np.append(self._starts, np.full(len(self._starts), len(self._map)))
         self._bytes = np.frombuffer(self._map, np.uint8)
         # One window on the map at each byte of it: gathering windows is one copy, whatever batches they lie in.
         windows = max(0, len(self._map) - self._size + 1)
@@ -183,10 +185,11 @@ class Shard:
         Each picture is copied or decoded once, into its place. Raises IndexError; ShardError for another ``out``.
         """
         where = np.asarray(rows, np.intp)
-        if where.size and not 0 <= where.min() <= where.max() < len(self):
-            raise IndexError(f"a row beyond a shard of {len(self)}")
         if out is None and self.mapped:
-            return self._windows[self._starts[where]].view(PIXEL).reshape(-1, *self.shape)
+            try:
+                return self._windows[self._guarded[where]].view(PIXEL).reshape(-1, *self.shape)
+            except IndexError as error:
+                raise IndexError(f"a row beyond a shard of {len(self)}") from error
         out = room(out, where.size, self.shape)
         for row, place in zip(where.tolist(), out, strict=True):
             self.read(row, place)
