@@ -51,7 +51,7 @@ class Level:
         try:
             if len(self._shards) == 1:
                 return self._shards[0].take(rows, out)
-            out = room(out, len(rows), self.shape)
+            out = room(out, (len(rows), *self.shape))
             for row, place in zip(rows, out, strict=True):
                 shard, within = self._place(row)
                 shard.read(within, place)

@@ -110,7 +110,12 @@ class ShardWriter:
 
 
 class Shard:
-    """A finished shard. Raises ShardError where it is damaged, as do the methods that read a damaged picture."""
+    """A finished shard. Raises ShardError where it is damaged, as do the methods that read a damaged picture.
+
+    ``shape``: rows and columns of the pictures; ``mapped``: whether they are views of the file's map. A published shard
+    is replaced, never changed: what an open one shows stays the same. One that is cut while open ends the process that
+    reads beyond the cut, as with any memory map.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -124,21 +129,20 @@ class Shard:
             raise ShardError(f"{path.name} is not a whole shard") from error
         self._let_go()
         self.shape, self.mapped = layout.shape, not layout.compressed
-        """Rows and columns of the pictures; whether they are views of the map."""
         self._size = PIXEL.itemsize * self.shape[0] * self.shape[1]
         self._counts, self._lengths = layout.counts, layout.lengths
         first = np.cumsum(layout.counts) - layout.counts
         within = np.arange(layout.counts.sum()) - np.repeat(first, layout.counts)
-        self._starts = np.repeat(layout.offsets, layout.counts) + within * self._size
+        starts = np.repeat(layout.offsets, layout.counts) + within * self._size
         # Rows from the end and rows too far meet a position that no window has: a gathering needs no check before it.
-        self._guarded = np.append(self._starts, np.full(len(self._starts), len(self._map)))
+        self._starts = np.append(starts, np.full(len(starts), len(self._map)))
         self._bytes = np.frombuffer(self._map, np.uint8)
         # One window on the map at each byte of it: gathering windows is one copy, whatever batches they lie in.
         windows = max(0, len(self._map) - self._size + 1)
         self._windows = np.ndarray((windows,), f"V{self._size}", self._map, strides=(1,))
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self._starts) // 2
 
     def __reduce__(self) -> tuple[type["Shard"], tuple[Path]]:
         return Shard, (self.path,)
@@ -187,22 +191,23 @@ class Shard:
         where = np.asarray(rows, np.intp)
         if out is None and self.mapped:
             try:
-                return self._windows[self._guarded[where]].view(PIXEL).reshape(-1, *self.shape)
+                return self._windows[self._starts[where]].view(PIXEL).reshape(-1, *self.shape)
             except IndexError as error:
                 raise IndexError(f"a row beyond a shard of {len(self)}") from error
-        out = room(out, where.size, self.shape)
+        out = room(out, (where.size, *self.shape))
         for row, place in zip(where.tolist(), out, strict=True):
             self.read(row, place)
         return out
 
     def read(self, row: int, out: np.ndarray) -> None:
-        """Put the picture in a row into ``out`` (uint16, rows × columns, contiguous). Raises IndexError."""
+        """Put the picture in a row into ``out`` (uint16, rows × columns). Raises IndexError; ShardError as ``room``."""
+        out = room(out, self.shape)
+        if not 0 <= row < len(self):
+            raise IndexError(f"row {row} of a shard of {len(self)}")
         if self.mapped:
             out[...] = self[row]
-        elif 0 <= row < len(self):
-            self._decode(row, out)
         else:
-            raise IndexError(f"row {row} of a shard of {len(self)}")
+            self._decode(row, out)
 
     def _decode(self, row: int, out: np.ndarray) -> None:
         import imagecodecs
@@ -256,7 +261,7 @@ class ShardReader:
         ``out``, and for what ``apply_curve`` refuses; IndexError for a row beyond its shard; FileNotFoundError.
         """
         shape = self.shard(places[0][0]).shape if places else self.shape
-        out = room(out, len(places), shape)
+        out = room(out, (len(places), *shape))
         if luts is None:
             for (name, row), place in zip(places, out, strict=True):
                 self._fitting(name, shape).read(row, place)
@@ -283,14 +288,15 @@ class ShardReader:
         return ShardReader, (self.folder,)
 
 
-def room(out: np.ndarray | None, count: int, shape: tuple[int, int]) -> np.ndarray:
-    """``out``, or a new array, for ``count`` pictures. Raises ShardError where ``out`` is no such array of uint16 in C
-    order. One that is used again costs half of what a new one does, whose pages the system must first find and clear.
+def room(out: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    """``out``, or a new array, for pictures of a shape. Raises ShardError where ``out`` is no such uint16 in C order.
+
+    An array that is used again costs half of what a new one does, whose pages the system must first find and clear.
     """
     if out is None:
-        return np.empty((count, *shape), PIXEL)
-    if out.shape != (count, *shape) or out.dtype != PIXEL or not (out.flags.c_contiguous and out.flags.writeable):
-        raise ShardError(f"no room for {count} pictures of {shape} in an array of {out.dtype} {out.shape}")
+        return np.empty(shape, PIXEL)
+    if out.shape != shape or out.dtype != PIXEL or not (out.flags.c_contiguous and out.flags.writeable):
+        raise ShardError(f"no room for {shape} in an array of {out.dtype} {out.shape}")
     return out
 
 

@@ -110,6 +110,8 @@ def test_pictures_go_straight_into_the_given_array(tmp_path: Path) -> None:
         for wrong in (larger, larger[:2].astype(np.int32), larger[:2, :, ::-1], larger[::2], read_only):
             with pytest.raises(ShardError, match="no room"):
                 shard.take([4, 1, 1] if wrong is larger else [4, 1], wrong)
+            with pytest.raises(ShardError, match="no room"):
+                shard.read(1, wrong[0, :, :4])
 
 
 def test_full_shard_gives_way_to_the_next(tmp_path: Path) -> None:
@@ -196,7 +198,7 @@ def test_flipped_bytes_are_errors_or_harmless_never_a_crash(tmp_path: Path, rows
     flipped = tmp_path / "flipped.arrow"
     refused = 0
     for position in range(len(whole)):
-        for bits in (0xFF, 0x01, 0x80):
+        for bits in (0xFF, 0x01):
             flipped.write_bytes(
                 whole[:position] + bytes([whole[position] ^ bits]) + whole[position + 1 :],
             )
