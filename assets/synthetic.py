@@ -8,12 +8,12 @@ import dagster as dg
 from assets.level_a import cross_table, tables_of
 from assets.resources import Ladder
 from assets.rung import check_gate, check_results, counts_table, progress_of, rung, thumbnail
-from pipelines.pgan.feed import Pyramid, rows_of
-from pipelines.pgan.settings import BASE_ROWS
+from pipelines.pgan.feed import rows_of
 from pipelines.readiness.criteria import check
 from pipelines.readiness.figures import augmented_figures, synthetic_figures
 from pipelines.storage.digests import sha256_of_json
 from pipelines.storage.publication import Staging
+from pipelines.storage.pyramid import Pyramid
 from pipelines.storage.tables import AUGMENTED, SYNTHETIC, read_table, write_table
 from pipelines.synthesize.augmented import write_augmented
 from pipelines.synthesize.quota import PictureSet, SynthesisSettings, fill_quota
@@ -37,13 +37,12 @@ def images(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeR
             write_table(staging.folder / "synthetic.parquet", SYNTHETIC, SYNTHETIC.build([]))
             return
         sampler = load_sampler(model_folder)
-        level = (sampler.resolution[0] // BASE_ROWS).bit_length()
         pyramid = Pyramid(dataset_folder)
 
         def pictures_of(split: str) -> PictureSet:
             rows = rows_of(dataset, split)
             names = (rows[c].to_pylist() for c in ("image_id", "density", "view"))
-            return PictureSet(pyramid.take(rows, level), *names)
+            return PictureSet(pyramid.take(rows, sampler.resolution), *names)
 
         summary = fill_quota(
             plan,

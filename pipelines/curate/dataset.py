@@ -20,11 +20,11 @@ from pipelines.curate.selection import Selection, select
 from pipelines.curate.splits import PROPORTIONS, Proportions
 from pipelines.storage.digests import sha256_of_array, sha256_of_json
 from pipelines.storage.ledger import LedgerRow
-from pipelines.storage.shards import ShardWriter
+from pipelines.storage.pyramid import FOLDER
+from pipelines.storage.shards import GRAYS, ShardWriter, apply_curve
 from pipelines.storage.tables import DATASET, EXCLUSIONS, PLAN, write_table
 from pipelines.storage.workers import Progress, silent
 
-GRAYS = 4096
 THUMBNAIL_ROWS = 160
 
 
@@ -63,7 +63,7 @@ def write_dataset(
     """Write the level A set into ``folder`` from IMAGES (all deliveries), LABELS and VENDOR_CURVES.
 
     ``picture`` gives level B's picture (uint16, settings.shape, 0…4095) for a delivery, shard and row. Raises
-    ShardError where a picture has another shape, and IndexError where it has a gray value above 4095.
+    ShardError where a picture has another shape or a gray value above 4095.
     """
     luts = _luts(curves)
     selection = select(images, labels, settings.proportions, luts)
@@ -101,11 +101,11 @@ def _write_pictures(
     captions: dict[str, str] = {}
     with (
         ShardWriter(folder, "shard", settings.shape) as shards,
-        PyramidWriter(folder / "pyramid", settings.shape) as pyramid,
+        PyramidWriter(folder / FOLDER, settings.shape) as pyramid,
     ):
         for done, row in enumerate(selection.included, start=1):
             lut, version = luts[row["vendor_group"]]
-            gray = lut[picture(row["delivery"], row["shard"], row["shard_row"])]
+            gray = apply_curve(lut, picture(row["delivery"], row["shard"], row["shard_row"]))
             shard, shard_row = shards.append(row["image_id"], gray)
             pyramid_row, levels = pyramid.append(row["image_id"], gray)
             digest = sha256_of_array(gray)

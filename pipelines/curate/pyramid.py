@@ -1,8 +1,9 @@
 """The training pyramid: each picture at every halving of its size down to 5×4, for a network that grows.
 
-A level's pixel is the mean of the full picture's pixels below it, computed exactly (integer sums) and rounded once, so
-that the mean gray does not drift from level to level. Levels up to 320×256 are uncompressed, 256 pictures a batch, to
-be mapped into memory; 640×512 is compressed, one picture a batch. The top level is the training shards themselves.
+A level's pixel is the mean of the full picture's pixels below it, computed exactly (integer sums) and rounded once, up
+or down such that the mean gray does not drift: rounding halves up would brighten 640×512 by an eighth of a gray level
+in noise, and 5×4 has too few pixels for errors to cancel. Levels up to 320×256 are uncompressed, 256 pictures a batch,
+to be mapped into memory; 640×512 is compressed, one picture a batch. The top level is the training shards themselves.
 """
 
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Self
 
 import numpy as np
 
+from pipelines.storage.pyramid import level_name
 from pipelines.storage.shards import ShardWriter
 
 SMALLEST_ROWS = 5
@@ -30,19 +32,32 @@ def level_shapes(shape: tuple[int, int]) -> list[tuple[int, int]]:
     return shapes
 
 
-def level_name(shape: tuple[int, int]) -> str:
-    """The stem of a level's shard files, e.g. ``0005x0004`` (rows × columns)."""
-    return f"{shape[0]:04d}x{shape[1]:04d}"
-
-
 def halvings(picture: np.ndarray) -> Iterator[np.ndarray]:
-    """The levels of a uint16 picture (rows, columns) in 0…4095, largest first; halves round up."""
+    """The levels of a uint16 picture (rows, columns) in 0…4095, largest first.
+
+    Every pixel is its mean rounded up or down, and a level's mean is the picture's as nearly as whole numbers allow.
+    """
     sums = picture.astype(np.uint32)
+    total = int(sums.sum(dtype=np.uint64))
     for step, _ in enumerate(level_shapes((picture.shape[0], picture.shape[1])), start=1):
         pairs = sums[0::2] + sums[1::2]
         sums = pairs[:, 0::2] + pairs[:, 1::2]
-        shift = 2 * step
-        yield ((sums + (1 << (shift - 1))) >> shift).astype(np.uint16)
+        yield _rounded(sums, 2 * step, total)
+
+
+def _rounded(sums: np.ndarray, shift: int, total: int) -> np.ndarray:
+    """Sums of 2**shift pixels as means, those with the largest remainders rounded up: as many as keep the total."""
+    means, remainders = (sums >> shift).astype(np.uint16), (sums & ((1 << shift) - 1)).ravel()
+    up = ((total + (1 << (shift - 1))) >> shift) - int(means.sum(dtype=np.uint64))
+    counts = np.bincount(remainders, minlength=1 << shift)
+    at_least = np.cumsum(counts[::-1])[::-1]
+    threshold = int(np.flatnonzero(at_least >= up)[-1])
+    tied = np.flatnonzero(remainders == threshold)
+    # Of those alike, some must go up: every so many, so that no side of the picture is brighter than another.
+    some = up - int(at_least[threshold]) + len(tied)
+    means += (remainders > threshold).reshape(means.shape)
+    means.ravel()[tied[np.arange(some) * len(tied) // max(1, some)]] += 1
+    return means
 
 
 class PyramidWriter:
@@ -58,8 +73,7 @@ class PyramidWriter:
                 folder,
                 level_name(level),
                 level,
-                compression=None if level[0] <= LARGEST_MAPPED_ROWS else "lz4",
-                rows_per_batch=MAPPED_BATCH if level[0] <= LARGEST_MAPPED_ROWS else 1,
+                mapped_rows=MAPPED_BATCH if level[0] <= LARGEST_MAPPED_ROWS else 0,
             )
             for level in level_shapes(shape)
         ]

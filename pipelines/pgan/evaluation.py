@@ -10,7 +10,7 @@ import torch
 
 from pipelines.pgan import metrics
 from pipelines.pgan.conditions import codes
-from pipelines.pgan.feed import Feed, Pyramid, to_gray, to_unit
+from pipelines.pgan.feed import Feed, to_gray
 from pipelines.pgan.model import generate, scores
 from pipelines.pgan.networks import Critic, Generator
 from pipelines.pgan.samples import write_grid
@@ -35,7 +35,7 @@ class Watch:
         count = min(MOST_PICTURES, self.feed.table.num_rows)
         rows = np.sort(np.random.default_rng(self.seed).permutation(self.feed.table.num_rows)[:count])
         table = self.feed.table.take(pa.array(rows))
-        real = to_unit(self.feed.pyramid.take(table, level))[:, 0]
+        real = self.feed.pictures(table, level)[:, 0]
         density, view = table["density"].to_pylist(), table["view"].to_pylist()
         fake = self._generate(generator, density, view, level)
         classes = [f"{d} {v}" for d, v in zip(density, view, strict=True)]
@@ -49,7 +49,7 @@ class Watch:
     def density(self, generator: Generator, level: int) -> dict[str, Any]:
         """Does the dense fraction of generated pictures follow the density asked for; the real pictures' beside it."""
         table = self.feed.table.slice(0, MOST_PICTURES) if self.feed.table.num_rows > MOST_PICTURES else self.feed.table
-        real = to_unit(self.feed.pyramid.take(table, level))[:, 0]
+        real = self.feed.pictures(table, level)[:, 0]
         threshold = metrics.dense_threshold(real)
         asked = [pair for pair in self.feed.conditions for _ in range(PER_DENSITY)]
         density, view = [d for d, _ in asked], [v for _, v in asked]
@@ -87,12 +87,12 @@ def usual_stddev(critic: Critic, feed: Feed, level: int, batch_size: int, batche
     return float(np.mean(figures))
 
 
-def calibrate(critic: Critic, pyramid: Pyramid, table: pa.Table, level: int) -> dict[str, Any]:
+def calibrate(critic: Critic, feed: Feed, table: pa.Table, level: int) -> dict[str, Any]:
     """Count, mean, deviation and quantiles of the critic's scores of real pictures; nulls where there are none."""
     if not table.num_rows:
         return {"images": 0, "mean": None, "deviation": None, "quantiles": None}
     condition = codes(table["density"].to_pylist(), table["view"].to_pylist())
-    values = scores(critic, to_unit(pyramid.take(table, level)), condition, level)
+    values = scores(critic, feed.pictures(table, level), condition, level)
     return {
         "images": len(values),
         "mean": float(values.mean()),

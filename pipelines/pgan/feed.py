@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.pgan.conditions import codes
-from pipelines.pgan.settings import MAX_LEVELS, resolution_of
-from pipelines.storage.shards import Shard, ShardError, ShardReader
+from pipelines.pgan.settings import resolution_of
+from pipelines.storage.pyramid import Pyramid
 from pipelines.storage.tables import DATASET, DENSITIES, read_table
 
 FEWEST_IMAGES = 16
@@ -41,42 +41,6 @@ def to_unit(pictures: np.ndarray) -> np.ndarray:
 def to_gray(pictures: np.ndarray) -> np.ndarray:
     """Values about −1…1 as uint16 0…4095, clipped: (n, 1, h, w) → (n, h, w)."""
     return np.clip(np.rint((pictures[:, 0] + 1) * (GRAY / 2)), 0, GRAY).astype(np.uint16)
-
-
-class Pyramid:
-    """The pictures of a level A folder at each level, memory-mapped; level 9 are its shards themselves."""
-
-    def __init__(self, dataset_folder: Path) -> None:
-        self.folder = dataset_folder
-        self._shards = ShardReader(dataset_folder)
-
-    @lru_cache(maxsize=MAX_LEVELS)  # noqa: B019 - a pyramid lives as long as its training
-    def _maps(self, level: int) -> list[Shard]:
-        rows, columns = resolution_of(level)
-        name = f"{rows:04d}x{columns:04d}"
-        maps = [Shard(path) for path in sorted((self.folder / "pyramid").glob(f"{name}*.arrow"))]
-        if not maps:
-            raise FeedError(f"the pyramid has no level {name}")
-        if any(shard.shape != (rows, columns) for shard in maps):
-            raise ShardError(f"pyramid level {name} does not hold pictures of that size")
-        return maps
-
-    def take(self, table: pa.Table, level: int) -> np.ndarray:
-        """The pictures of DATASET rows at a level 1…9, uint16 (n, h, w). Raises FeedError, ShardError."""
-        if level == MAX_LEVELS:
-            places = zip(table["shard"].to_pylist(), table["shard_row"].to_pylist(), strict=True)
-            pictures = [self._shards.read(shard, row) for shard, row in places]
-            return np.stack(pictures) if pictures else np.empty((0, *resolution_of(level)), np.uint16)
-        return self._take(np.array(table["pyramid_row"].to_pylist(), int), level)
-
-    def _take(self, rows: np.ndarray, level: int) -> np.ndarray:
-        maps = self._maps(level)
-        starts = np.cumsum([0, *map(len, maps)])
-        if rows.size and rows.max() >= starts[-1]:
-            raise FeedError("the pyramid has fewer rows than the table says")
-        which = np.searchsorted(starts, rows, side="right") - 1
-        pictures = [maps[shard][int(row - starts[shard])] for shard, row in zip(which, rows, strict=True)]
-        return np.stack(pictures) if pictures else np.empty((0, *resolution_of(level)), np.uint16)
 
 
 def read_dataset(dataset_folder: Path) -> pa.Table:
@@ -111,6 +75,7 @@ class Feed:
             raise NotEnoughImages(f"{table.num_rows} training images, at least {FEWEST_IMAGES} are needed")
         self.table, self.seed = table, seed
         self.pyramid = Pyramid(dataset_folder)
+        self._places = table.select(["shard", "shard_row", "pyramid_row"]).combine_chunks()
         density = np.array(table["density"].to_pylist())
         members = [np.flatnonzero(density == name) for name in DENSITIES]
         self._classes = [rows for rows in members if rows.size]
@@ -138,4 +103,8 @@ class Feed:
     def batch(self, start: int, count: int, level: int) -> Batch:
         """The batch of draws start … start + count − 1 at a level."""
         rows = self.rows(start, count)
-        return Batch(to_unit(self.pyramid.take(self.table.take(pa.array(rows)), level)), self._codes[rows])
+        return Batch(self.pictures(self._places.take(pa.array(rows)), level), self._codes[rows])
+
+    def pictures(self, table: pa.Table, level: int) -> np.ndarray:
+        """Pictures of DATASET rows at a level 1…9, float32 (n, 1, h, w) in −1…1. Raises ShardError."""
+        return to_unit(self.pyramid.take(table, resolution_of(level)))

@@ -90,7 +90,7 @@ def train(
     images shown and in total; ``should_stop`` is asked after every step. The validation split is scored by the
     finished critic, never trained on.
 
-    Raises NotEnoughImages, CheckpointError, TrainingDiverged, TrainingStopped (after a checkpoint), FeedError.
+    Raises NotEnoughImages, CheckpointError, TrainingDiverged, TrainingStopped (after a checkpoint), ShardError.
     """
     dataset = read_dataset(dataset_folder)
     feed = Feed(dataset_folder, rows_of(dataset, "train"), settings.seed)
@@ -156,7 +156,7 @@ def _publish(run: _Run, dataset: pa.Table, folder: Path) -> TrainingSummary:
         save_file({key: value.cpu().contiguous() for key, value in network.state_dict().items()}, folder / name)
     digests = {name: sha256_of_file(folder / name) for name in (GENERATOR, CRITIC)}
     splits = {"training": feed.table, "validation": rows_of(dataset, "validation")}
-    calibration = {name: calibrate(critic, feed.pyramid, table, level) for name, table in splits.items()}
+    calibration = {name: calibrate(critic, feed, table, level) for name, table in splits.items()}
     report = {
         "images_shown": run.images,
         "levels": run.levels,

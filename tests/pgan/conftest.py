@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pipelines.storage.digests import sha256_of_array
+from pipelines.storage.pyramid import FOLDER, level_name
 from pipelines.storage.shards import ShardWriter
 from pipelines.storage.tables import DATASET, DENSITIES, write_table
 
@@ -62,9 +63,7 @@ def make_dataset(
         )
     for level in range(levels, 0, -1):
         height, width = 5 << (level - 1), 4 << (level - 1)
-        with ShardWriter(
-            folder / "pyramid", f"{height:04d}x{width:04d}", (height, width), compression=None, rows_per_batch=16
-        ) as writer:
+        with ShardWriter(folder / FOLDER, level_name((height, width)), (height, width), mapped_rows=16) as writer:
             for row, picture in zip(rows, pictures, strict=True):
                 writer.append(row["image_id"], np.rint(picture).astype(np.uint16))
         if level > 1:

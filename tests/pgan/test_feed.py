@@ -1,7 +1,6 @@
 """What a training is shown: training rows alone, classes in turn, each image once a round."""
 
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,15 +9,14 @@ import pytest
 from pipelines.pgan.conditions import CODE_SIZE, ConditionError, codes
 from pipelines.pgan.feed import (
     Feed,
-    FeedError,
     NotEnoughImages,
     NotTrainingRows,
-    Pyramid,
     read_dataset,
     rows_of,
     to_gray,
     to_unit,
 )
+from pipelines.storage.shards import ShardError
 
 
 @pytest.fixture
@@ -75,19 +73,20 @@ def test_a_batch_holds_the_pyramids_pictures_and_their_codes(feed):
     table = feed.table.take(pa.array(feed.rows(8, 6)))
     assert batch.pictures.shape == (6, 1, 10, 8)
     assert batch.pictures.dtype == np.float32
-    np.testing.assert_array_equal(to_gray(batch.pictures), feed.pyramid.take(table, 2))
+    np.testing.assert_array_equal(to_gray(batch.pictures), feed.pyramid.take(table, (10, 8)))
+    np.testing.assert_array_equal(batch.pictures, feed.pictures(table, 2))
     np.testing.assert_array_equal(batch.codes, codes(table["density"].to_pylist(), table["view"].to_pylist()))
 
 
 def test_levels_are_the_averages_of_one_another(feed):
-    fine, coarse = (feed.pyramid.take(feed.table, level).astype(float) for level in (3, 2))
+    fine, coarse = (feed.pyramid.take(feed.table, shape).astype(float) for shape in ((20, 16), (10, 8)))
     averaged = fine.reshape(-1, 10, 2, 8, 2).mean((2, 4))
     assert np.abs(averaged - coarse).max() <= 0.5
 
 
 def test_a_missing_level_is_named(feed):
-    with pytest.raises(FeedError, match="0040x0032"):
-        feed.pyramid.take(feed.table, 4)
+    with pytest.raises(ShardError, match="0040x0032"):
+        feed.batch(0, 4, level=4)
 
 
 def test_gray_values_go_to_units_and_back_unchanged():
@@ -97,20 +96,6 @@ def test_gray_values_go_to_units_and_back_unchanged():
     np.testing.assert_array_equal(to_gray(unit), gray)
     assert to_gray(np.full((1, 1, 2, 2), 3.0)).max() == 4095
     assert to_gray(np.full((1, 1, 2, 2), -3.0)).min() == 0
-
-
-def test_the_pyramid_spans_several_shards(tmp_path):
-    from pipelines.storage.shards import ShardWriter
-
-    pictures = np.random.default_rng(0).integers(0, 4096, (7, 5, 4)).astype(np.uint16)
-    with ShardWriter(tmp_path / "pyramid", "0005x0004", (5, 4), compression=None, rows_per_batch=2, max_bytes=120) as w:
-        for index, picture in enumerate(pictures):
-            w.append(f"I-{index}", picture)
-    assert len(list(Path(tmp_path / "pyramid").iterdir())) > 1
-    table = pa.table({"pyramid_row": pa.array([6, 0, 3, 3], pa.int32())})
-    np.testing.assert_array_equal(Pyramid(tmp_path).take(table, 1), pictures[[6, 0, 3, 3]])
-    with pytest.raises(FeedError, match="fewer rows"):
-        Pyramid(tmp_path).take(pa.table({"pyramid_row": pa.array([7], pa.int32())}), 1)
 
 
 def test_density_codes_are_cumulative():

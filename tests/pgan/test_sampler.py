@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from pipelines.pgan.conditions import ConditionError
-from pipelines.pgan.feed import Pyramid, read_dataset, rows_of
+from pipelines.pgan.feed import read_dataset, rows_of
 from pipelines.pgan.model import ModelError
 from pipelines.pgan.sampler import Sampler, latent_of, load_critic, load_sampler
 from pipelines.pgan.settings import PGANSettings
 from pipelines.pgan.training import train
 from pipelines.storage.digests import sha256_of_file
+from pipelines.storage.pyramid import Pyramid
 from tests.pgan.conftest import make_dataset
 
 SETTINGS = replace(PGANSettings.tiny(), stable_images=(32, 32, 64), fade_images=(0, 16, 16))
@@ -98,7 +99,7 @@ def test_nothing_asked_gives_nothing(sampler):
 def test_a_score_does_not_depend_on_the_other_pictures(published):
     folder, model = published
     table = rows_of(read_dataset(folder), "train")
-    pictures = Pyramid(folder).take(table, 3)
+    pictures = Pyramid(folder).take(table, (20, 16))
     densities, views = table["density"].to_pylist(), table["view"].to_pylist()
     score = load_critic(model)
     together = score(pictures, densities, views)

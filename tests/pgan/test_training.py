@@ -13,7 +13,7 @@ from PIL import Image
 from pipelines.pgan.checkpoint import CheckpointError
 from pipelines.pgan.engine import Engine, TrainingDiverged
 from pipelines.pgan.evaluation import Watch
-from pipelines.pgan.feed import Batch, Feed, NotEnoughImages, read_dataset, rows_of, to_unit
+from pipelines.pgan.feed import Batch, Feed, NotEnoughImages, read_dataset, rows_of
 from pipelines.pgan.growth import Stage, total_images
 from pipelines.pgan.metrics import distance_to_real
 from pipelines.pgan.model import reproducible
@@ -270,5 +270,5 @@ def test_training_brings_samples_nearer_to_the_real_pictures(dataset_maker, tmp_
     assert final["sliced_wasserstein"]["generated"]["mean"] < 0.5 * untrained
     assert final["diversity"]["mean"] > 0.3
     assert summary.report["density"]["generated"]["spearman"] > 0.5
-    real = to_unit(feed.pyramid.take(feed.table, 3))[:, 0]
+    real = feed.pictures(feed.table, 3)[:, 0]
     assert final["sliced_wasserstein"]["real"] == distance_to_real(real, real, settings.seed)["real"]
