@@ -78,7 +78,7 @@ def read_object(path: Path) -> pydicom.Dataset:
     """Read a DICOM file up to Pixel Data and with it.
 
     Pixel Data that are cut off are kept as far as they go, so that what the header says is not lost with them.
-    Raises DecodeError ``missing_file``, ``unreadable``, ``absurd_size``.
+    Raises DecodeError ``missing_file``, ``unreadable``, ``absurd_size``, ``out_of_memory``.
     """
     try:
         with warnings.catch_warnings(), path.open("rb") as file:
@@ -86,6 +86,8 @@ def read_object(path: Path) -> pydicom.Dataset:
             return _read(file)
     except FileNotFoundError as error:
         raise DecodeError("missing_file") from error
+    except MemoryError as error:
+        raise DecodeError("out_of_memory") from error
     except DecodeError:
         raise
     except Exception as error:  # a parser's own errors are many, and their texts hold values
@@ -126,16 +128,11 @@ def _read_pixel_data(stream: BinaryIO, dataset: pydicom.Dataset) -> None:
     head = stream.read(8)
     if len(head) < 8 or struct.unpack(">HH" if big else "<HH", head[:4]) != (_PIXEL_DATA >> 16, _PIXEL_DATA & 0xFFFF):
         return
-    vr = head[4:6].decode("latin-1")
-    if vr.isalpha() and vr.isupper():  # explicit; the letters of OB, OW, UN and so on would make an odd length
-        head = stream.read(4)
-    else:
-        vr, head = "OW", head[4:]
-    (length,) = struct.unpack(">I" if big else "<I", head)
-    undefined = length == 0xFFFFFFFF
-    value = stream.read() if undefined else stream.read(min(length, _remaining(stream)))
-    element = DataElement(_PIXEL_DATA, vr if vr in ("OB", "OW") else "OW", value, is_undefined_length=undefined)
-    dataset.add(element)
+    explicit = head[4:6] in (b"OB", b"OW", b"UN")  # as a length, all of them are odd, which a length is not
+    vr = "OB" if head[4:6] == b"OB" else "OW"
+    (length,) = struct.unpack(">I" if big else "<I", stream.read(4) if explicit else head[4:])
+    value = stream.read(min(length, _remaining(stream)))
+    dataset.add(DataElement(_PIXEL_DATA, vr, value, is_undefined_length=length == 0xFFFFFFFF))
 
 
 def _remaining(stream: BinaryIO) -> int:
@@ -183,7 +180,8 @@ def decode(dataset: pydicom.Dataset) -> np.ndarray:
 
     All values lie in the range that the header allows. The array may be a read-only view of the object's own bytes.
     Raises DecodeError: ``no_pixels``, ``not_grayscale``, ``no_size``, ``absurd_size``, ``unsupported_bits``,
-    ``size_mismatch``, ``bits_mismatch``, ``truncated_pixels``, ``unsupported_syntax``, ``damaged_pixels``.
+    ``size_mismatch``, ``bits_mismatch``, ``truncated_pixels``, ``unsupported_syntax``, ``damaged_pixels``,
+    ``out_of_memory``.
     """
     description = describe(dataset)
     element = dataset["PixelData"]
@@ -306,5 +304,7 @@ def _run(decoder: Callable[..., np.ndarray], *arguments: Any) -> np.ndarray:
             return decoder(*arguments)
     except decoder_plugin.FrameError as error:
         raise DecodeError("truncated_pixels" if error.truncated else "damaged_pixels") from error
+    except MemoryError as error:
+        raise DecodeError("out_of_memory") from error
     except Exception as error:  # five codecs, each with its own errors; the texts hold values
         raise DecodeError("damaged_pixels") from error
