@@ -29,6 +29,7 @@ MAX_PIXELS = 50_000_000
 """More pixels than this in a frame are not believed: a 24×30 cm film at 50 µm has 29 million, at 42 µm 41 million."""
 
 _MOST_HEADER = 64 << 20  # bytes of a deflated object beside its pixels
+_PIECE = 8 << 20  # bytes inflated at a time
 _PIXEL_DATA = 0x7FE00010
 _ITEM = b"\xfe\xff\x00\xe0"  # the tag that every encapsulated value starts with, PS3.5 A.4
 
@@ -116,10 +117,14 @@ def _is_pixel_data(tag: int, vr: str | None, length: int) -> bool:
 def _inflated(file: BinaryIO) -> BinaryIO:
     """The rest of a deflated file (PS3.5 A.5), of which a few bytes may claim gigabytes."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    data = inflater.decompress(file.read(), MAX_PIXELS * 2 + _MOST_HEADER)
-    if inflater.unconsumed_tail:
-        raise DecodeError("absurd_size")
-    return BytesIO(data)
+    stream, rest = BytesIO(), file.read()
+    while rest and not inflater.eof:
+        stream.write(inflater.decompress(rest, _PIECE))
+        rest = inflater.unconsumed_tail
+        if stream.tell() > MAX_PIXELS * 2 + _MOST_HEADER:
+            raise DecodeError("absurd_size")
+    stream.seek(0)
+    return stream
 
 
 def _read_pixel_data(stream: BinaryIO, dataset: pydicom.Dataset) -> None:

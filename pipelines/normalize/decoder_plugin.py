@@ -88,6 +88,8 @@ def decode_run_length(frame: bytes | memoryview, rows: int, columns: int, bits_a
     """
     import rle
 
+    if frame[0] != bits_allocated // 8:  # the number of segments, of which the codec makes nothing
+        raise FrameError(truncated=False)
     try:
         data = rle.decode_pixel_data(bytes(frame), version=2, rows=rows, columns=columns, bits_allocated=bits_allocated)
     except (Exception, KeyboardInterrupt, SystemExit):

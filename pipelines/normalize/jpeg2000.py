@@ -19,7 +19,8 @@ SMALLEST_PRECINCT = 4
 SMALLEST_BLOCK = 8
 """log2 of a code-block's area; encoders write 12 (64×64), seldom 10."""
 
-_SIZ, _CAP, _COD, _COC, _SOT, _SOD, _EOC = 0xFF51, 0xFF50, 0xFF52, 0xFF53, 0xFF90, 0xFF93, b"\xff\xd9"
+_SIZ, _CAP, _COD, _COC, _QCD, _SOT, _SOD = 0xFF51, 0xFF50, 0xFF52, 0xFF53, 0xFF5C, 0xFF90, 0xFF93
+_EOC = b"\xff\xd9"
 
 
 class CodestreamError(ValueError):
@@ -102,10 +103,12 @@ def _last_end(frame: bytes | memoryview) -> int:
 
 def _check_header(frame: bytes | memoryview, position: int, stop: int) -> tuple[int, bool]:
     """Walk the marker segments up to ``stop``, check the coding styles; where ``stop`` is, and if COD is reversible."""
-    reversible = False
+    reversible, levels, steps = False, 0, 33
     while True:
         marker, length = struct.unpack_from(">HH", frame, position)
         if marker == stop:
+            if steps < levels:
+                raise CodestreamError("levels without step sizes")
             return position, reversible
         if marker < 0xFF00 or length < 2:
             raise CodestreamError("a marker is missing")
@@ -114,7 +117,9 @@ def _check_header(frame: bytes | memoryview, position: int, stop: int) -> tuple[
             if struct.unpack_from(">H", segment, 2)[0] > MOST_LAYERS:
                 raise CodestreamError("too many layers")
             _check_style(segment[0], segment[5:])
-            reversible = segment[9] == 1
+            levels, reversible = segment[5], segment[9] == 1
+        elif marker == _QCD and segment[0] & 31 != 1:  # 1: all levels' steps are derived from one (Table A.28)
+            steps = (len(segment) - 1) // (1 if segment[0] & 31 == 0 else 2) // 3
         elif marker == _COC:
             _check_style(segment[1], segment[2:])
         position += 2 + length
