@@ -8,11 +8,11 @@ Row = dict[str, Any]
 
 
 def copies(rows: Iterable[Row]) -> list[list[Row]]:
-    """Groups of two and more rows with one ``pixel_sha256``, in the order given; without a digest there is no copy."""
+    """Groups of two and more rows with one ``pixel_digest``, in the order given; without a digest there is no copy."""
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        if row["pixel_sha256"] is not None:
-            groups[row["pixel_sha256"]].append(row)
+        if row["pixel_digest"] is not None:
+            groups[row["pixel_digest"]].append(row)
     return [group for group in groups.values() if len(group) > 1]
 
 

@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 _COLUMNS = (
     "image_id", "delivery", "file_id", "status", "patient", "study_instance_uid", "laterality", "view", "vendor_group",
-    "patient_age", "shard", "shard_row", "picture_sha256", "pixel_sha256",
+    "patient_age", "shard", "shard_row", "picture_sha256", "pixel_digest",
 )  # fmt: skip
 
 

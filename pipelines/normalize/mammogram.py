@@ -9,7 +9,7 @@ import numpy as np
 import pydicom
 
 from pipelines.normalize.breast import Breast, find_breast
-from pipelines.normalize.decode import DecodeError, PixelDescription, decode, describe, pixel_sha256, read_object
+from pipelines.normalize.decode import DecodeError, PixelDescription, decode, describe, pixel_digest, read_object
 from pipelines.normalize.grayscale import compose
 from pipelines.normalize.identity import Identity, identify
 from pipelines.normalize.picture import COLUMNS, FIXED_SPACING, ROWS, pixel_aspect, place, render, source_spacing
@@ -75,7 +75,7 @@ def normalize(dataset: pydicom.Dataset, settings: NormalizeSettings) -> Outcome:
     except DecodeError as error:
         return Outcome("failed", error.reason, facts)
     facts |= {
-        "pixel_sha256": pixel_sha256(values),
+        "pixel_digest": pixel_digest(values),
         "source_rows": description.rows,
         "source_columns": description.columns,
     }

@@ -202,7 +202,7 @@ def labels_figures(images: pa.Table, labels: pa.Table) -> Figures:
 def dataset_figures(images: pa.Table, dataset: pa.Table, exclusions: pa.Table, plan: pa.Table) -> Figures:
     """Level A, data set: accounting, leakage between splits, copies, and the deficit plan."""
     frame, out, kept = DATASET.frame(dataset), EXCLUSIONS.frame(exclusions), _kept(images)
-    pixels = kept.drop_duplicates("image_id").set_index("image_id")["pixel_sha256"].reindex(frame["image_id"]).dropna()
+    pixels = kept.drop_duplicates("image_id").set_index("image_id")["pixel_digest"].reindex(frame["image_id"]).dropna()
     strangers = ~frame["image_id"].isin(set(kept["image_id"]))
     train = frame[frame["split"] == "train"]
     real = train.groupby(["density", "view"]).size()

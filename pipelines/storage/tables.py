@@ -166,7 +166,7 @@ IMAGES = Table(
         _text("shard", "shard file below the publication's folder", nullable=True),
         Column("shard_row", pa.int32(), "row in the shard", nullable=True, at_least=0),
         _text("picture_sha256", "SHA-256 of the normalized picture's bytes (uint16, row by row)", nullable=True),
-        _text("pixel_sha256", "SHA-256 of the canonical decoded stored pixels: finds exact copies", nullable=True),
+        _text("pixel_digest", "BLAKE3 of the canonical decoded stored pixels: finds exact copies", nullable=True),
         Column("source_rows", pa.int32(), "rows of the source", "pixels", nullable=True, at_least=1),
         Column("source_columns", pa.int32(), "columns of the source", "pixels", nullable=True, at_least=1),
         _number("spacing", "pixel spacing of the normalized picture", "mm", nullable=True, at_least=0),

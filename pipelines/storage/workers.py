@@ -69,8 +69,10 @@ def _attempt(function: Callable[[Item], Value], item: Item) -> Result[Item, Valu
         return Result(item, function(item))
     except MemoryError:
         return Result(item, None, "out_of_memory")
-    except Exception as error:  # noqa: BLE001 - the boundary of bad input: a status row in place of a lost night
-        return Result(item, None, f"error_{type(error).__name__}")
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - the boundary of bad input: a status row in place of a lost night
+        return Result(item, None, f"error_{type(error).__name__}")  # panics of codecs in Rust are no Exceptions
 
 
 def _attempt_all(function: Callable[[Item], Value], chunk: Sequence[Item]) -> list[Result[Item, Value]]:

@@ -55,7 +55,7 @@ def build(rows):
                 "shard": "shard-00000.arrow",
                 "shard_row": place,
                 "picture_sha256": sha256_of_array(picture),
-                "pixel_sha256": row.get("pixels", sha256_of_array(picture)),
+                "pixel_digest": row.get("pixels", sha256_of_array(picture)),
             }
         )
         labels.append(

@@ -5,7 +5,7 @@ from pipelines.curate.duplicates import clusters, copies
 
 
 def image(patient, pixels):
-    return {"patient": patient, "pixel_sha256": pixels}
+    return {"patient": patient, "pixel_digest": pixels}
 
 
 def test_copies_are_grouped_in_order_and_unknown_pixels_are_not_copies():
@@ -28,7 +28,7 @@ def test_clusters_are_connected_components_whatever_the_order():
     rows = [image(f"P-{random.integers(60):02d}", f"x{random.integers(45)}") for _ in range(90)]
     graph = networkx.Graph()
     for row in rows:
-        graph.add_edge(row["patient"], row["pixel_sha256"])
+        graph.add_edge(row["patient"], row["pixel_digest"])
     expected = {}
     for part in networkx.connected_components(graph):
         patients = [n for n in part if n.startswith("P-")]

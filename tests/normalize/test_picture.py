@@ -34,7 +34,7 @@ def test_left_and_right_twins_give_the_same_picture() -> None:
     two = kept(wrap(np.ascontiguousarray(left[:, ::-1]), ImageLaterality="R"))
     np.testing.assert_array_equal(one.picture, two.picture)
     assert one.facts["picture_sha256"] == two.facts["picture_sha256"]
-    assert one.facts["pixel_sha256"] != two.facts["pixel_sha256"]
+    assert one.facts["pixel_digest"] != two.facts["pixel_digest"]
 
 
 def test_monochrome1_and_monochrome2_twins_give_the_same_picture() -> None:

@@ -136,7 +136,7 @@ def _add_delivery(world, d):
             "shard": "shard-00000.arrow",
             "shard_row": n,
             "picture_sha256": f"pic{d}{n}",
-            "pixel_sha256": f"pix{d}{n}",
+            "pixel_digest": f"pix{d}{n}",
             "breast_fraction": 0.4,
         }
         images.append(image)

@@ -55,7 +55,7 @@ def vendor_told(world):
                 "image_id": f"x{group}{n:02d}",
                 "file_id": f"Fx{group}{n:02d}",
                 "patient": f"Px{group}{n:02d}",
-                "pixel_sha256": None,
+                "pixel_digest": None,
                 "breast_histogram": histogram,
             }
             world.images[name].append(row)
@@ -128,7 +128,7 @@ BREAKS = {
     "every_kept_image_accounted": lambda world: world.exclusions.append({"image_id": "other", "reason": "duplicate"}),
     "no_patient_in_two_splits": set_in("dataset", 4, patient="P-0"),
     "no_cluster_in_two_splits": set_in("dataset", 4, cluster="P-0"),
-    "no_copies": set_in("images", 0, pixel_sha256="pix00"),
+    "no_copies": set_in("images", 0, pixel_digest="pix00"),
     "every_split_filled": leave_out_the_test_split,
     "classes_to_tell_apart": one_density,
     "deficits_named": set_in("plan", 2, real=7),

@@ -49,6 +49,24 @@ def test_dead_worker_costs_one_item() -> None:
     assert all(r.value == r.item for r in results if not r.failure)
 
 
+class PanicError(BaseException):
+    """As a codec in Rust raises: no Exception."""
+
+
+def panic(item: int) -> int:
+    raise PanicError
+
+
+def interrupted(item: int) -> int:
+    raise KeyboardInterrupt
+
+
+def test_a_codecs_panic_is_a_failure_and_an_interruption_is_not() -> None:
+    assert [r.failure for r in Workers(1).spread(panic, [1])] == ["error_PanicError"]
+    with pytest.raises(KeyboardInterrupt):
+        list(Workers(1).spread(interrupted, [1]))
+
+
 def test_item_over_its_time_is_given_up() -> None:
     results = list(Workers(2, chunk=1, time_limit=10).spread(slow, range(8)))
     assert {r.item: r.failure for r in results if r.failure} == {3: "time_limit"}
