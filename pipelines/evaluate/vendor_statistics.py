@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 FOLDS = 5
 DRAWS = 1000
-DRAWS_OF_RANKS = 300
+_AT_ONCE = 100
 _ENDS = (2.5, 97.5)
 
 Reals = NDArray[np.float64]
@@ -42,8 +42,8 @@ class Change:
     change: Estimate
 
     @classmethod
-    def of(cls, values: tuple[float, float], draws: tuple[Reals, Reals]) -> "Change":
-        """From the figure before and after, and their draws, made together."""
+    def of(cls, values: Reals, draws: Reals) -> "Change":
+        """From the figure before and after (2,), and their draws (2, DRAWS), made together."""
         return cls(
             Estimate.of(values[0], draws[0]),
             Estimate.of(values[1], draws[1]),
@@ -82,19 +82,13 @@ def vendor_accuracy(
     rng = np.random.default_rng(0)
     for at, name in enumerate(names):
         own = vendors == name
-        _, patient = np.unique(patients[own].astype(str), return_inverse=True)
-        count = patient.max() + 1
-        drawn = rng.multinomial(count, np.full(count, 1 / count), DRAWS)
+        patient, drawn = _drawn(patients[own], rng)
         total = np.bincount(patient, weights[own])
         for part in (0, 1):
             right = np.bincount(patient, weights[own] * (told[part][own] == name))
             values[part, at] = right.sum() / total.sum()
             draws[part, :, at] = (drawn @ right) / (drawn @ total)
-    found = {
-        name: Change.of((values[0, i], values[1, i]), (draws[0, :, i], draws[1, :, i])) for i, name in enumerate(names)
-    }
-    means = values.mean(axis=1)
-    return found | {"*": Change.of((means[0], means[1]), (draws[0].mean(axis=1), draws[1].mean(axis=1)))}
+    return _changes(names, values, draws) | {"*": Change.of(values.mean(axis=1), draws.mean(axis=2))}
 
 
 def _told(features: Reals, vendors: Names, patients: Names, weights: Reals) -> Names:
@@ -118,34 +112,47 @@ def density_correlation(grays: tuple[Reals, Reals], ranks: Reals, vendors: Names
     names = sorted(set(vendors))
     rng = np.random.default_rng(0)
     values = np.empty((2, len(names)))
-    draws = np.empty((2, DRAWS_OF_RANKS, len(names)))
+    draws = np.empty((2, DRAWS, len(names)))
     for at, name in enumerate(names):
         own = vendors == name
-        resampled = _resampled(patients[own], rng)
+        patient, drawn = _drawn(patients[own], rng)
         for part in (0, 1):
             gray, rank = grays[part][own], ranks[own]
-            values[part, at] = spearman(gray, rank)
-            draws[part, :, at] = [spearman(gray[rows], rank[rows]) for rows in resampled]
-    found = {
-        name: Change.of((values[0, i], values[1, i]), (draws[0, :, i], draws[1, :, i])) for i, name in enumerate(names)
-    }
+            values[part, at] = spearman(gray, rank, np.ones((1, len(gray))))[0]
+            for first in range(0, DRAWS, _AT_ONCE):
+                some = slice(first, first + _AT_ONCE)
+                draws[part, some, at] = spearman(gray, rank, drawn[some][:, patient])
     share = np.array([np.sum(vendors == name) for name in names]) / len(vendors)
-    means = values @ share
-    return found | {"*": Change.of((means[0], means[1]), (draws[0] @ share, draws[1] @ share))}
+    return _changes(names, values, draws) | {"*": Change.of(values @ share, draws @ share)}
 
 
-def _resampled(patients: Names, rng: np.random.Generator) -> list[NDArray[np.intp]]:
-    """Row numbers of bootstrap samples: as many patients as there are, drawn with replacement, with all their rows."""
+def spearman(one: Reals, other: Reals, times: Reals) -> Reals:
+    """Spearman's rank correlation (b,) of samples in which each of n pairs stands ``times`` (b, n) times.
+
+    Ties have their mean rank; 0 where either does not vary, and tells nothing.
+    """
+    total = times.sum(axis=1, keepdims=True)
+    x, y = (_ranks(values, times) - total / 2 for values in (one, other))
+    product, scale = (times * x * y).sum(axis=1), (times * x * x).sum(axis=1) * (times * y * y).sum(axis=1)
+    return np.divide(product, np.sqrt(scale), out=np.zeros(len(times)), where=scale > 0)
+
+
+def _ranks(values: Reals, times: Reals) -> Reals:
+    """Ranks (b, n) from 0 to the sample's size, half of a tie below and half above."""
+    order = np.argsort(values, kind="stable")
+    starts = np.flatnonzero(np.concatenate([[True], np.diff(values[order]) > 0]))
+    tied = np.add.reduceat(times[:, order], starts, axis=1)
+    middle = tied.cumsum(axis=1) - tied / 2
+    return middle[:, np.searchsorted(values[order][starts], values)]
+
+
+def _drawn(patients: Names, rng: np.random.Generator) -> tuple[NDArray[np.intp], Reals]:
+    """Each row's patient by number (n,), and how often each patient is in each bootstrap sample (DRAWS, patients)."""
     _, patient = np.unique(patients.astype(str), return_inverse=True)
-    rows_of = [np.flatnonzero(patient == p) for p in range(patient.max() + 1)]
-    drawn = rng.integers(0, len(rows_of), (DRAWS_OF_RANKS, len(rows_of)))
-    return [np.concatenate([rows_of[p] for p in sample]) for sample in drawn]
+    count = int(patient.max()) + 1
+    return patient, rng.multinomial(count, np.full(count, 1 / count), DRAWS).astype(np.float64)
 
 
-def spearman(one: Reals, other: Reals) -> float:
-    """Spearman's rank correlation, ties given their mean rank; 0 where either does not vary, and tells nothing."""
-    from scipy.stats import rankdata
-
-    x, y = (rankdata(values) - (len(values) + 1) / 2 for values in (one, other))
-    scale = np.sqrt((x @ x) * (y @ y))
-    return float(x @ y / scale) if scale else 0.0
+def _changes(names: list[str], values: Reals, draws: Reals) -> dict[str, Change]:
+    """Each vendor's figure from values (2, vendors) and draws (2, DRAWS, vendors)."""
+    return {name: Change.of(values[:, i], draws[:, :, i]) for i, name in enumerate(names)}

@@ -135,7 +135,7 @@ def test_too_little_is_not_measured(tmp_path: Path) -> None:
         "nothing": ({}, {}),
         "one vendor": ({first: 90}, {"labeled": False}),
         "few images": ({first: 29, second: 28}, {}),
-        "few patients": ({first: 120, second: 120}, {"per_patient": 20}),
+        "few patients": ({first: 42, second: 42}, {"per_patient": 7}),
     }
     for name, (counts, options) in cases.items():
         assert measure(tmp_path / name, *world(counts, **options), curves(**BOTH)) == {}

@@ -14,13 +14,17 @@ def names(values: list[str | None]) -> np.ndarray:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=3, max_size=40))
-def test_rank_correlation_is_scipys(pairs: list[tuple[int, int]]) -> None:
-    x, y = np.array(pairs, float).T
-    if len(set(x)) > 1 and len(set(y)) > 1:
-        assert spearman(x, y) == pytest.approx(spearmanr(x, y)[0], abs=1e-12)
-    else:
-        assert spearman(x, y) == 0.0
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 3)), min_size=3, max_size=40))
+def test_rank_correlation_is_scipys(rows: list[tuple[int, int, int]]) -> None:
+    """Also of samples in which a pair stands several times, or not at all."""
+    x, y, times = np.array(rows, float).T
+    found = spearman(x, y, np.array([np.ones(len(x)), times]))
+    for value, repeats in zip(found, (np.ones(len(x), int), times.astype(int)), strict=True):
+        a, b = np.repeat(x, repeats), np.repeat(y, repeats)
+        if len(set(a)) > 1 and len(set(b)) > 1:
+            assert value == pytest.approx(spearmanr(a, b)[0], abs=1e-9)
+        else:
+            assert value == 0.0
 
 
 def test_every_vendor_has_one_mix_of_densities() -> None:
