@@ -28,9 +28,9 @@ class Estimate:
 
     @classmethod
     def of(cls, value: float, draws: Reals) -> "Estimate":
-        """From the figure and its bootstrap draws."""
+        """From the figure and its bootstrap draws; rounded, so that they are the same wherever they are computed."""
         low, high = np.percentile(draws, _ENDS)
-        return cls(float(value), float(low), float(high))
+        return cls(*(round(float(number), 6) for number in (value, low, high)))
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,9 @@ LEAST_IMAGES = 50
 LEAST_OF_PARENT = 12
 """A parent with fewer training images has no curve: its groups keep their grays.
 
-Lower than LEAST_IMAGES, since it decides between a rough curve and none. On pretend pictures of five vendors, of which
-the vendor is told at 0.83 without curves and chance is 0.2: 0.49 with curves from 8 images of each (4 patients), 0.41
-from 16, 0.31 from 60, 0.29 from 120 (benchmarks/harmonize.py).
+Lower than LEAST_IMAGES, since it decides between a rough curve and none. On pretend pictures of five vendors, told
+apart at 0.77 without curves where chance is 0.20: 0.32 with curves from 8 pictures of each (2 women), 0.27 from 16,
+0.24 from 48, 0.20 from 160 (benchmarks/harmonize.py).
 """
 
 OPERATION = "fit_vendor_curves"

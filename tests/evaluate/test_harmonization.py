@@ -96,7 +96,7 @@ def test_far_vendors_are_told_and_a_curve_hides_them(tmp_path: Path) -> None:
         assert (told["images"], told["chance"], told["at_common_mix"]) == (count, 0.5, True)
         assert told["before"] > 0.9
         assert told["after"] < 0.7
-        assert told["change_low"] <= told["change"] == pytest.approx(told["after"] - told["before"])
+        assert told["change_low"] <= told["change"] == pytest.approx(told["after"] - told["before"], abs=1e-5)
         seen = found[whose, "density_across", "*"]
         assert seen["after"] > seen["before"] + 0.1
         assert found[whose, "density_within", "*"]["change"] == pytest.approx(0, abs=0.02)
@@ -113,8 +113,8 @@ def test_mean_gray_is_what_it_says(tmp_path: Path) -> None:
     share = [sum(row["breast_histogram"][2600:]) for row in of_group]
     mean = [np.average(np.arange(4096), weights=row["breast_histogram"]) for row in of_group]
     ranks = ["ABCD".index(row["density"]) for row in known[:60]]
-    assert spoiled["before"] == pytest.approx(spearmanr(mean, ranks)[0])
-    assert spoiled["after"] == pytest.approx(spearmanr(share, ranks)[0])
+    assert spoiled["before"] == pytest.approx(spearmanr(mean, ranks)[0], abs=1e-5)
+    assert spoiled["after"] == pytest.approx(spearmanr(share, ranks)[0], abs=1e-5)
     assert spoiled["change_high"] < 0
 
 
