@@ -111,7 +111,9 @@ def measured(rows: Sequence[Row], curves: Sequence[Row], held_out: Sequence[bool
 
 
 def show(
-    title: str, found: Sequence[Row], figures: Sequence[str] = ("vendor_accuracy", "density_within", "density_across")
+    title: str,
+    found: Sequence[Row],
+    figures: Sequence[str] = ("vendor_accuracy", "vendor_by_brightness", "density_within", "density_across"),
 ) -> None:
     """Print the figures with their intervals, and the limit beside those that have one."""
     print(title)
@@ -123,7 +125,7 @@ def show(
             limit = f"limit {row['chance'] + 0.1:.3f}" if row["chance"] else ""
             limit = f"limit {row['before'] - 0.03:.3f}" if row["figure"] == "density_within" else limit
             name = row["vendor_group"].split("|FOR")[0]
-            print(f"  {row['figure']:16} {name:30} {row['images']:4} images  {before}  ->  {after}  {limit}")
+            print(f"  {row['figure']:20} {name:30} {row['images']:4} images  {before}  ->  {after}  {limit}")
 
 
 def drawn_part(args: argparse.Namespace) -> None:

@@ -2,7 +2,9 @@
 
 Measured on patients that no curve was fitted on, as far as there are enough, and on everyone. The vendor is told from
 quantiles of the breast's gray by a plain classifier, with every vendor's pictures weighted to one mix of densities: a
-vendor that sees denser breasts may well be told by them, and that is no fault of the curves. Density is seen in the
+vendor that sees denser breasts may well be told by them, and that is no fault of the curves. Beside it stands how well
+the vendor is told by mean and spread of gray alone: one curve for all pictures of a vendor can bring these together,
+but not how the pictures differ among themselves, as films do by their exposure. Density is seen in the
 breast's mean gray, which a curve can spoil: quantiles keep their order under any curve.
 """
 
@@ -64,19 +66,19 @@ def measure_harmonization(
 
 @dataclass(frozen=True)
 class _Measured:
-    """Pictures: ``frame`` (CURVE_IMAGES and picture_sha256, a row a picture), and per row ``features`` (n, 19) and mean
-    ``grays`` (n,), each before and after the curves, as shares of the gray range."""
+    """Pictures: ``frame`` (CURVE_IMAGES and picture_sha256, a row a picture), and per row the gray's
+    ``quantiles`` (n, 19) and ``brightness`` (n, 2: mean, spread), before and after the curves, as shares of the range.
+    """
 
     frame: pd.DataFrame
-    features: tuple[Reals, Reals]
-    grays: tuple[Reals, Reals]
+    quantiles: tuple[Reals, Reals]
+    brightness: tuple[Reals, Reals]
 
     def only(self, mask: Any) -> "_Measured":
         """The pictures of a mask (bool, one for each row)."""
         mask = np.asarray(mask, bool)
-        before, after = self.features
-        dark, bright = self.grays
-        return _Measured(self.frame[mask], (before[mask], after[mask]), (dark[mask], bright[mask]))
+        (q, q_after), (b, b_after) = self.quantiles, self.brightness
+        return _Measured(self.frame[mask], (q[mask], q_after[mask]), (b[mask], b_after[mask]))
 
 
 def _measure(images: pa.Table, curve_images: pa.Table, luts: dict[str, Reals]) -> tuple[_Measured, list[Look]]:
@@ -89,19 +91,26 @@ def _measure(images: pa.Table, curve_images: pa.Table, luts: dict[str, Reals]) -
     sums = {name: np.zeros(LEVELS) for name in luts}
     counts = dict.fromkeys(luts, 0)
     numbers: list[int] = []
-    parts: list[tuple[Reals, Reals, float, float]] = []
+    parts: list[tuple[Reals, Reals, Reals, Reals]] = []
     for rows, histograms in breast_histograms(images, wanted):
         totals = histograms.sum(axis=1)
         cumulative = histograms.cumsum(axis=1) / totals[:, None]
         for n, name in enumerate(frame["vendor_group"].iloc[rows]):
             lut, at = luts[name], np.searchsorted(cumulative[n], QUANTILES)
-            parts.append((levels[at], lut[at], histograms[n] @ levels / totals[n], histograms[n] @ lut / totals[n]))
+            parts.append((levels[at], lut[at], _brightness(histograms[n], levels), _brightness(histograms[n], lut)))
             sums[name] += histograms[n] / totals[n]
             counts[name] += 1
         numbers.extend(rows.tolist())
-    columns = [np.array(part, np.float64) / (LEVELS - 1) for part in zip(*parts, strict=True)] or [np.empty(0)] * 4
+    columns = [np.array(part, np.float64) / (LEVELS - 1) for part in zip(*parts, strict=True)] or [np.empty((0, 2))] * 4
     looks = [Look(name, luts[name], sums[name] / counts[name], counts[name]) for name in sorted(luts) if counts[name]]
     return _Measured(frame.iloc[numbers], (columns[0], columns[1]), (columns[2], columns[3])), looks
+
+
+def _brightness(histogram: Reals, lut: Reals) -> Reals:
+    """Mean and spread (standard deviation) of gray after a curve; sums of whole numbers, so that ties stay ties."""
+    total = histogram.sum()
+    mean = histogram @ lut / total
+    return np.array([mean, np.sqrt(histogram @ (lut - mean) ** 2 / total)])
 
 
 def _figures(measured: _Measured) -> Iterator[dict[str, Any]]:
@@ -114,14 +123,15 @@ def _figures(measured: _Measured) -> Iterator[dict[str, Any]]:
     if len(labeled.frame):
         ranks = np.array([DENSITIES.index(d) for d in labeled.frame["density"]], np.float64)
         vendors, patients = (labeled.frame[name].to_numpy(object) for name in ("vendor", "patient"))
-        found = density_correlation(labeled.grays, ranks, vendors, patients)
+        grays = labeled.brightness[0][:, 0], labeled.brightness[1][:, 0]
+        found = density_correlation(grays, ranks, vendors, patients)
         yield from (_row("density_within", name, labeled.frame, change) for name, change in found.items())
-        found = density_correlation(labeled.grays, ranks, np.full(len(ranks), "*", object), patients)
+        found = density_correlation(grays, ranks, np.full(len(ranks), "*", object), patients)
         yield _row("density_across", "*", labeled.frame, found["*"])
 
 
 def _vendor_rows(measured: _Measured) -> Iterator[dict[str, Any]]:
-    """The rows of vendor_accuracy: at a common mix of densities where enough is left then, else as the pictures are."""
+    """The rows of how the vendor is told, at a common mix of densities where enough pictures are left then."""
     count = measured.frame["vendor"].nunique()
     if count < 2:
         return
@@ -131,8 +141,10 @@ def _vendor_rows(measured: _Measured) -> Iterator[dict[str, Any]]:
     is_mixed = mixed.frame["vendor"].nunique() == count and bool(_is_enough(mixed.frame).all())
     part, weights = (mixed, weights[weights > 0]) if is_mixed else (measured, np.ones(len(weights)))
     vendors, patients = (part.frame[name].to_numpy(object) for name in ("vendor", "patient"))
-    for name, change in vendor_accuracy(part.features, vendors, patients, weights).items():
-        yield _row("vendor_accuracy", name, part.frame, change) | {"at_common_mix": is_mixed, "chance": 1 / count}
+    facts = {"at_common_mix": is_mixed, "chance": 1 / count}
+    for figure, features in (("vendor_accuracy", part.quantiles), ("vendor_by_brightness", part.brightness)):
+        for name, change in vendor_accuracy(features, vendors, patients, weights).items():
+            yield _row(figure, name, part.frame, change) | facts
 
 
 def _by_vendor(measured: _Measured) -> _Measured:
@@ -147,7 +159,7 @@ def _by_vendor(measured: _Measured) -> _Measured:
         enough = _is_enough(frame)
         if frame.loc[enough, "vendor"].nunique() >= 2:
             break
-    named = _Measured(frame, measured.features, measured.grays).only(enough)
+    named = _Measured(frame, measured.quantiles, measured.brightness).only(enough)
     order = named.frame.groupby("vendor")["image_id"].rank()
     return named.only(order <= MOST_IMAGES)
 

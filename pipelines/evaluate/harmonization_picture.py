@@ -13,7 +13,8 @@ MOST_GROUPS = 10
 
 _BIN = 32
 _FIGURES = {
-    "vendor_accuracy": "vendor told (balanced accuracy)",
+    "vendor_accuracy": "vendor told by quantiles (balanced accuracy)",
+    "vendor_by_brightness": "vendor told by mean and spread (balanced accuracy)",
     "density_within": "density seen within a vendor (Spearman)",
     "density_across": "density seen across vendors (Spearman)",
 }

@@ -241,17 +241,16 @@ HARMONIZATION = Table(
         _text(
             "figure",
             "vendor_accuracy: balanced accuracy (of one vendor: recall) of telling the vendor by quantiles of gray; "
+            "vendor_by_brightness: the same by mean and spread of gray alone; "
             "density_within: rank correlation of mean gray with density among one vendor's pictures; density_across: "
             "the same among all vendors' pictures together",
-            allowed=("vendor_accuracy", "density_within", "density_across"),
+            allowed=("vendor_accuracy", "vendor_by_brightness", "density_within", "density_across"),
         ),
         _text("vendor_group", "vendor group, or maker|*|intent|* where groups are small; * for all together"),
         _count("images", "images measured"),
         _count("patients", "patients measured"),
-        Column(
-            "at_common_mix", pa.bool_(), "were all vendors given one mix of densities (vendor_accuracy)", nullable=True
-        ),
-        _number("chance", "accuracy of a guess (vendor_accuracy)", nullable=True, at_least=0, at_most=1),
+        Column("at_common_mix", pa.bool_(), "were all vendors given one mix of densities (vendor_…)", nullable=True),
+        _number("chance", "accuracy of a guess (vendor_…)", nullable=True, at_least=0, at_most=1),
         *_estimate("before", "the figure without the curves", 1),
         *_estimate("after", "the figure with the curves applied", 1),
         *_estimate("change", "after less before", 2),

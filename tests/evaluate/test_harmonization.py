@@ -97,6 +97,9 @@ def test_far_vendors_are_told_and_a_curve_hides_them(tmp_path: Path) -> None:
         assert told["before"] > 0.9
         assert told["after"] < 0.7
         assert told["change_low"] <= told["change"] == pytest.approx(told["after"] - told["before"], abs=1e-5)
+        bright = found[whose, "vendor_by_brightness", "*"]
+        assert (bright["images"], bright["chance"], bright["at_common_mix"]) == (count, 0.5, True)
+        assert bright["before"] > 0.8 > 0.7 > bright["after"]
         seen = found[whose, "density_across", "*"]
         assert seen["after"] > seen["before"] + 0.1
         assert found[whose, "density_within", "*"]["change"] == pytest.approx(0, abs=0.02)
@@ -116,6 +119,19 @@ def test_mean_gray_is_what_it_says(tmp_path: Path) -> None:
     assert spoiled["before"] == pytest.approx(spearmanr(mean, ranks)[0], abs=1e-5)
     assert spoiled["after"] == pytest.approx(spearmanr(share, ranks)[0], abs=1e-5)
     assert spoiled["change_high"] < 0
+
+
+def test_brightness_does_not_see_what_quantiles_see(tmp_path: Path) -> None:
+    """Two vendors of the same mean and spread, the one's grays in two humps: no more than chance by brightness."""
+    images, known = world(dict.fromkeys(GROUPS, 60))
+    rng = np.random.default_rng(1)
+    for n, row in enumerate(images):
+        humps = rng.choice([-1, 1], 4000) if n < 60 else rng.normal(0, 1, 4000)
+        grays = (2000 + rng.normal(0, 100) + 400 * humps).clip(1, 4095).astype(int)
+        row["breast_histogram"] = np.bincount(grays, minlength=4096).tolist()
+    found = measure(tmp_path, images, known, curves(G=IDENTITY, H=IDENTITY))
+    assert found["everyone", "vendor_accuracy", "*"]["after"] > 0.9
+    assert found["everyone", "vendor_by_brightness", "*"]["after"] < 0.75
 
 
 def test_held_out_patients_alone_where_curves_were_not_fitted(tmp_path: Path) -> None:
@@ -144,7 +160,7 @@ def test_too_little_is_not_measured(tmp_path: Path) -> None:
 
 def test_without_densities_vendors_are_compared_as_they_are(tmp_path: Path) -> None:
     found = measure(tmp_path, *world(dict.fromkeys(GROUPS, 90), labeled=False), curves(**BOTH))
-    assert {figure for _, figure, _ in found} == {"vendor_accuracy"}
+    assert {figure for _, figure, _ in found} == {"vendor_accuracy", "vendor_by_brightness"}
     assert found["everyone", "vendor_accuracy", "*"]["at_common_mix"] is False
 
 

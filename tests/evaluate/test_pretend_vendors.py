@@ -48,6 +48,7 @@ def test_vendor_is_told_before_and_hidden_afterwards(figures: Figures) -> None:
     assert (row["chance"], row["at_common_mix"], row["images"]) == (0.25, True, 4 * (WOMEN - TRAINING))
     assert row["before"] > 0.6
     assert row["after"] <= row["chance"] + 0.1
+    assert figures["vendor_by_brightness", "*"]["after"] <= 0.35 < figures["vendor_by_brightness", "*"]["before"]
 
 
 def test_density_is_kept_within_a_vendor_and_becomes_one_scale_across_them(figures: Figures) -> None:
