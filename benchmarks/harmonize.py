@@ -179,7 +179,9 @@ def real_part(args: argparse.Namespace) -> None:
             curves = fitted(with_density(way))
             save = args.save and args.save / f"real {half} {way}"
             show(
-                f"real, half {half}, {title}", measured(with_density(""), curves, held_out, save), ("vendor_accuracy",)
+                f"real, half {half}, {title}",
+                measured(with_density(""), curves, held_out, save),
+                ("vendor_accuracy", "vendor_by_brightness"),
             )
             show("", measured(with_density("own"), curves, held_out, None), ("density_within",))
 

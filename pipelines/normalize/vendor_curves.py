@@ -63,23 +63,7 @@ def fit_vendor_curves(
     """
     cohort = _cohort(images, density_of, is_training)
     groups = _gather(images, cohort)
-    source_of, pools, curves = _fit(groups)
-    sizes = cohort["vendor_group"].value_counts()
-    rows: list[dict[str, Any]] = []
-    for name in groups:
-        source = source_of[name]
-        pool = pools[source] if source else empty_pool()
-        curve = curves[source] if source else np.arange(LEVELS, dtype=np.float64)
-        rows.append(
-            {
-                "vendor_group": name,
-                "images": int(sizes[name]),
-                "training_images": pool.images,
-                "labeled_images": int(pool.counts[:-1].sum()),
-                "fitted_on": "identity" if source is None else "group" if source == name else "parent",
-                "lut": np.rint(curve).clip(0, LEVELS - 1).astype(np.uint16).tolist(),
-            }
-        )
+    rows = list(_curve_rows(groups, cohort["vendor_group"].value_counts().to_dict()))
     version = sha256_of_json([[row["vendor_group"], row["lut"]] for row in rows])
     for row in rows:
         row["version"] = version
@@ -93,6 +77,22 @@ def fit_vendor_curves(
     return CurvesSummary(
         {row["vendor_group"]: row["fitted_on"] for row in rows}, version, tuple(_ledger(rows, version, inputs))
     )
+
+
+def _curve_rows(groups: dict[str, Pool], sizes: dict[str, int]) -> Iterator[dict[str, Any]]:
+    """Rows of VENDOR_CURVES without their version; ``sizes`` counts each group's images, training or not."""
+    source_of, pools, curves = _fit(groups)
+    for name, source in source_of.items():
+        pool = pools[source] if source else empty_pool()
+        curve = curves[source] if source else np.arange(LEVELS, dtype=np.float64)
+        yield {
+            "vendor_group": name,
+            "images": sizes[name],
+            "training_images": pool.images,
+            "labeled_images": int(pool.counts[:-1].sum()),
+            "fitted_on": "identity" if source is None else "group" if source == name else "parent",
+            "lut": np.rint(curve).clip(0, LEVELS - 1).astype(np.uint16).tolist(),
+        }
 
 
 def _ledger(rows: list[dict[str, Any]], version: str, inputs: tuple[tuple[str, str], ...]) -> Iterator[LedgerRow]:
