@@ -14,6 +14,7 @@ REPORTS = {
     "readiness certificate": "evaluation/readiness_report/readiness.json",
     "level A contact sheet": "level_a/dataset/contact_sheet.png",
     "vendor curves": "level_b/vendor_curves/curves.png",
+    "harmonization": "level_b/harmonization/harmonization.png",
     "pGAN samples": "pgan/model/samples.png",
     "synthetic sheet": "synthetic/images/sheet.png",
 }

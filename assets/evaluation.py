@@ -19,6 +19,7 @@ from pipelines.storage.publication import Staging, libraries
 from pipelines.storage.tables import (
     AUGMENTED,
     DELIVERED_LABELS,
+    HARMONIZATION,
     IMAGES,
     INVENTORY,
     LABELS,
@@ -35,6 +36,7 @@ UPSTREAM = (
     "level_c/reports",
     "level_b/images",
     "level_b/vendor_curves",
+    "level_b/harmonization",
     "level_a/labels",
     "level_a/dataset",
     "pgan/model",
@@ -43,7 +45,7 @@ UPSTREAM = (
 )
 
 
-@rung(KEY, deps=["level_a/dataset", "synthetic/augmented_dataset"], kinds={"json"})
+@rung(KEY, deps=["level_b/harmonization", "level_a/dataset", "synthetic/augmented_dataset"], kinds={"json"})
 def readiness_report(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeResult:
     """The readiness certificate: each level's criteria with figures, the funnel with every loss, counts per class."""
 
@@ -75,6 +77,9 @@ def write_standing_certificate(ladder: Ladder, folder: Path) -> None:
     if stands(ladder, "level_b/vendor_curves", "level_b/images", "level_c/objects", "level_c/reports"):
         curves = read_table(root("level_b/vendor_curves") / "vendor_curves.parquet", VENDOR_CURVES)
         measured |= figures.curves_figures(images, curves)
+        if stands(ladder, "level_b/harmonization", "level_b/images", "level_b/vendor_curves"):
+            found = read_table(root("level_b/harmonization") / "harmonization.parquet", HARMONIZATION)
+            measured |= figures.harmonization_figures(found)
     if stands(ladder, "level_a/labels", "level_b/images", "level_c/objects", "level_c/reports"):
         measured |= figures.labels_figures(images, read_table(root("level_a/labels") / "labels.parquet", LABELS))
     if stands(ladder, "level_a/dataset", "level_b/images", "level_b/vendor_curves", "level_a/labels"):

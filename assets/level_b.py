@@ -1,4 +1,4 @@
-"""Rung B: one standard picture per mammogram, and one gray curve per vendor group."""
+"""Rung B: one standard picture per mammogram, one gray curve per vendor group, and what the curves did."""
 
 import json
 from collections import Counter
@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import dagster as dg
+import pandas as pd
 
 from assets.resources import Ladder
 from assets.rung import (
@@ -20,18 +21,20 @@ from assets.rung import (
 )
 from assets.tables_at_hand import density_by_image, images_of, object_rows, standing_votes
 from pipelines.curate.selection import select
+from pipelines.evaluate.harmonization import measure_harmonization
 from pipelines.label.fusion import fuse
 from pipelines.normalize.contact_sheet import write_contact_sheet
 from pipelines.normalize.delivery import NormalizeSettings, normalize_delivery
 from pipelines.normalize.vendor_curves import fit_vendor_curves
 from pipelines.readiness.criteria import check
-from pipelines.readiness.figures import curves_figures, images_figures
+from pipelines.readiness.figures import curves_figures, harmonization_figures, images_figures
 from pipelines.storage.digests import sha256_of_json
 from pipelines.storage.publication import Staging
-from pipelines.storage.tables import IMAGES, VENDOR_CURVES, read_table
+from pipelines.storage.tables import CURVE_IMAGES, HARMONIZATION, IMAGES, VENDOR_CURVES, read_table
 
 IMAGES_KEY = "level_b/images"
 CURVES_KEY = "level_b/vendor_curves"
+HARMONIZATION_KEY = "level_b/harmonization"
 
 
 @rung(IMAGES_KEY, deps=["level_c/objects"], kinds={"numpy", "arrow"}, partitions_def=deliveries)
@@ -116,3 +119,49 @@ def vendor_curves(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Mater
         "fitted on": counts_table("fitted on", table["fitted_on"].value_counts().to_dict()),
     }
     return made.result(metadata, check_results(check(CURVES_KEY, figures(made.folder))))
+
+
+@rung(HARMONIZATION_KEY, deps=[IMAGES_KEY, CURVES_KEY], kinds={"scikitlearn", "parquet"})
+def harmonization(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeResult:
+    """What the vendor curves did: vendor told and density seen in grays, before and after, on held-out patients."""
+
+    def build(staging: Staging) -> None:
+        curves = ladder.zones.publication(CURVES_KEY)
+        staging.rows.extend(
+            measure_harmonization(
+                images_of(ladder),
+                read_table(curves / "vendor_curves.parquet", VENDOR_CURVES),
+                read_table(curves / "curve_images.parquet", CURVE_IMAGES),
+                folder=staging.folder,
+            )
+        )
+        check_gate(check(HARMONIZATION_KEY, figures(staging.folder)))
+
+    def figures(folder: Path) -> dict[str, float | None]:
+        return harmonization_figures(read_table(folder / "harmonization.parquet", HARMONIZATION))
+
+    made = ladder.make(
+        HARMONIZATION_KEY,
+        "",
+        inputs=lambda: ladder.digests(IMAGES_KEY, CURVES_KEY),
+        parameters={},
+        build=build,
+    )
+    table = HARMONIZATION.frame(read_table(made.folder / "harmonization.parquet", HARMONIZATION))
+    metadata = {
+        "dagster/row_count": len(table),
+        "before and after": thumbnail(made.folder / "harmonization.png", width=960),
+        "figures": dg.MetadataValue.md(_figures_table(table)),
+    }
+    return made.result(metadata, check_results(check(HARMONIZATION_KEY, figures(made.folder))))
+
+
+def _figures_table(table: pd.DataFrame) -> str:
+    """The harmonization's figures with their intervals, as markdown."""
+    lines = ["| figure | vendor group | measured on | images | chance | before | after |", "|---" * 7 + "|"]
+    for row in table.to_dict("records"):
+        cells = [row["figure"], row["vendor_group"].replace("|", " "), row["measured_on"], str(row["images"])]
+        cells.append("" if pd.isna(row["chance"]) else f"{row['chance']:.2f}")
+        cells += [f"{row[w]:.2f} ({row[f'{w}_low']:.2f} to {row[f'{w}_high']:.2f})" for w in ("before", "after")]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)

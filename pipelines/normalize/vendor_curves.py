@@ -1,37 +1,38 @@
 """One gray curve per vendor group: vendors' looks are taken out of the pictures, density is left in.
 
-Each group's breast histograms are pooled over training patients, re-weighted to an equal mix of the densities A–D (so
-that a vendor that sees denser breasts is not made to look paler), and mapped by quantiles onto the reference: the
-groups' equally weighted mean. A curve is the same for all pictures of its group; no picture is scaled to itself.
-Source: histogram matching after Nyúl & Udupa 1999, with groups in the place of pictures.
+Each group's breast histograms are pooled over training patients and compared with the other groups' at one mix of the
+densities A–D (so that a vendor that sees denser breasts is not made to look paler); see ``curve_fitting``. A curve is
+the same for all pictures of its group; no picture is scaled to itself.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from pipelines.normalize.curve_fitting import LEVELS, Pool, empty_pool, fit
 from pipelines.storage.digests import sha256_of_json
+from pipelines.storage.histograms import breast_histograms
 from pipelines.storage.ledger import LedgerRow
-from pipelines.storage.tables import DENSITIES, VENDOR_CURVES, write_table
+from pipelines.storage.tables import CURVE_IMAGES, DENSITIES, VENDOR_CURVES, write_table
 
-LEVELS = 4096
-"""Gray values."""
+LEAST_IMAGES = 50
+"""A group with fewer training images has no curve of its own: it takes its parent's."""
 
-LEAST_IMAGES = 12
-"""A group with fewer training images has no curve of its own."""
+LEAST_OF_PARENT = 12
+"""A parent with fewer training images has no curve: its groups keep their grays.
 
-LEAST_PER_DENSITY = 3
-"""A density with fewer training images in a group is as good as missing there."""
+Lower than LEAST_IMAGES, since it decides between a rough curve and none. On pretend pictures of five vendors, told
+apart at 0.77 without curves where chance is 0.20: 0.32 with curves from 8 pictures of each (2 women), 0.27 from 16,
+0.24 from 48, 0.20 from 160 (benchmarks/harmonize.py).
+"""
 
 OPERATION = "fit_vendor_curves"
 """The operation in the ledger."""
-
-_KNOTS = np.concatenate([[0.0005, 0.001, 0.0025, 0.005], np.linspace(0.01, 0.99, 99), [0.995, 0.9975, 0.999, 0.9995]])
 
 
 @dataclass(frozen=True)
@@ -43,119 +44,99 @@ class CurvesSummary:
     ledger: tuple[LedgerRow, ...]
 
 
-@dataclass
-class _Group:
-    """A vendor group under way: histograms summed per density (None: not known), and the images behind them."""
-
-    images: int = 0
-    inputs: list[tuple[str, str]] = field(default_factory=list)
-    counts: dict[str | None, int] = field(default_factory=dict)
-    sums: dict[str | None, np.ndarray] = field(default_factory=dict)
-
-    def add(self, density: str | None, histogram: np.ndarray) -> None:
-        """Add a picture's histogram, as shares, so that large breasts do not outvote small ones."""
-        self.counts[density] = self.counts.get(density, 0) + 1
-        self.sums[density] = self.sums.get(density, np.zeros(LEVELS)) + histogram / histogram.sum()
-
-    def joined(self, other: "_Group") -> None:
-        """Take over another group's histograms."""
-        for density, total in other.sums.items():
-            self.counts[density] = self.counts.get(density, 0) + other.counts[density]
-            self.sums[density] = self.sums.get(density, np.zeros(LEVELS)) + total
-
-    def mean(self, densities: Iterable[str]) -> np.ndarray | None:
-        """Mean histogram at an equal mix of the densities given; None where one is missing or none is given."""
-        densities = list(densities)
-        if not densities or not set(densities) <= set(self.densities()):
-            return None
-        return np.mean([self.sums[density] / self.counts[density] for density in densities], axis=0)
-
-    @property
-    def training(self) -> int:
-        """Images that it was learned from."""
-        return sum(self.counts.values())
-
-    def densities(self) -> list[str]:
-        """The densities with enough images to speak of, in order."""
-        return [density for density in DENSITIES if self.counts.get(density, 0) >= LEAST_PER_DENSITY]
-
-    def plain_mean(self) -> np.ndarray:
-        """Mean histogram of all pictures as they are."""
-        total: np.ndarray = np.sum(list(self.sums.values()), axis=0)
-        return total / self.training
-
-
 def fit_vendor_curves(
     images: pa.Table,
     density_of: Mapping[str, str],
     is_training: Callable[[str], bool],
     *,
     folder: Path,
-    least_images: int = LEAST_IMAGES,
 ) -> CurvesSummary:
     """Fit a curve for every vendor group among the kept images (level_b.images).
 
     ``density_of`` gives the density A…D by image_id, as far as known; ``is_training`` tells by patient pseudonym
-    whether a picture may be learned from. A group with fewer than ``least_images`` training images takes the curve
-    of its parent (its manufacturer's groups of the same intent together, else all groups of the same intent), or none
-    where these are too small as well.
-    Writes ``vendor_curves.parquet`` and ``curves.png`` into ``folder``.
+    whether a picture may be learned from. A group with fewer than ``LEAST_IMAGES`` training images takes the curve of
+    its parent (its manufacturer's groups of the same intent together, else all groups of the same intent), and keeps
+    its grays where these have fewer than ``LEAST_OF_PARENT``. So does a large group that cannot be compared with any
+    other (``curve_fitting.compare``).
+    Writes ``vendor_curves.parquet``, ``curve_images.parquet`` (what was learned from) and ``curves.png`` into
+    ``folder``.
     """
-    groups = _gather(images, density_of, is_training)
-    parents = _parents(groups)
-    large = {name: group for name, group in {**parents, **groups}.items() if group.training >= least_images}
-    basis = {name: next((s for s in (name, *_parents_of(name)) if s in large), None) for name in groups}
-    sources = sorted({source for source in basis.values() if source})
-    luts = _fit({source: large[source] for source in sources}, [name for name in groups if name in large])
-    rows: list[dict[str, Any]] = []
-    for name, source in basis.items():
-        rows.append(
-            {
-                "vendor_group": name,
-                "images": groups[name].images,
-                "training_images": large[source].training if source else 0,
-                "fitted_on": "identity" if source is None else "group" if source == name else "parent",
-                "lut": (luts[source] if source else np.arange(LEVELS)).tolist(),
-            }
-        )
+    cohort = _cohort(images, density_of, is_training)
+    groups = _gather(images, cohort)
+    rows = list(_curve_rows(groups, cohort["vendor_group"].value_counts().to_dict()))
     version = sha256_of_json([[row["vendor_group"], row["lut"]] for row in rows])
     for row in rows:
         row["version"] = version
     write_table(folder / "vendor_curves.parquet", VENDOR_CURVES, VENDOR_CURVES.build(rows))
+    known = cohort.drop(columns="picture_sha256").astype(object)
+    learned = known.where(known.notna(), None).to_dict("records")
+    write_table(folder / "curve_images.parquet", CURVE_IMAGES, CURVE_IMAGES.build(learned))
     _draw(folder / "curves.png", rows)
-    inputs = sorted(pair for group in groups.values() for pair in group.inputs)
-    fit = LedgerRow("vendor_curves", "vendor_curves.parquet", version, tuple(inputs), OPERATION)
-    curves = [
-        LedgerRow(f"vendor_curve:{row['vendor_group']}", fit.path, version, ((fit.output, version),), OPERATION)
-        for row in rows
-    ]
-    return CurvesSummary({row["vendor_group"]: row["fitted_on"] for row in rows}, version, (fit, *curves))
+    fitted = cohort[cohort["fitted"]]
+    inputs = tuple(sorted(zip(fitted["image_id"], fitted["picture_sha256"], strict=True)))
+    return CurvesSummary(
+        {row["vendor_group"]: row["fitted_on"] for row in rows}, version, tuple(_ledger(rows, version, inputs))
+    )
 
 
-def apply_curve(picture: np.ndarray, lut: np.ndarray) -> np.ndarray:
-    """A picture (uint16, 0…4095) with a curve (4,096 entries) applied; uint16, same shape."""
-    return np.asarray(lut, np.uint16)[picture]
+def _curve_rows(groups: dict[str, Pool], sizes: dict[str, int]) -> Iterator[dict[str, Any]]:
+    """Rows of VENDOR_CURVES without their version; ``sizes`` counts each group's images, training or not."""
+    source_of, pools, curves = _fit(groups)
+    for name, source in source_of.items():
+        pool = pools[source] if source else empty_pool()
+        curve = curves[source] if source else np.arange(LEVELS, dtype=np.float64)
+        yield {
+            "vendor_group": name,
+            "images": sizes[name],
+            "training_images": pool.images,
+            "labeled_images": int(pool.counts[:-1].sum()),
+            "fitted_on": "identity" if source is None else "group" if source == name else "parent",
+            "lut": np.rint(curve).clip(0, LEVELS - 1).astype(np.uint16).tolist(),
+        }
 
 
-def _gather(images: pa.Table, density_of: Mapping[str, str], is_training: Callable[[str], bool]) -> dict[str, _Group]:
-    """Sum the kept images' histograms by vendor group, groups and images in sorted order."""
-    columns = ["image_id", "status", "patient", "vendor_group", "picture_sha256", "breast_histogram"]
-    kept = images.select(columns).filter(pc.equal(images["status"], "kept")).sort_by("image_id")
-    groups: dict[str, _Group] = {}
-    for batch in kept.to_batches(max_chunksize=256):
-        for i, name in enumerate(batch["vendor_group"].to_pylist()):
-            group = groups.setdefault(name, _Group())
-            group.images += 1
-            patient, image_id = batch["patient"][i].as_py(), batch["image_id"][i].as_py()
-            histogram = batch["breast_histogram"][i].values
-            if patient is None or histogram is None or not is_training(patient):
-                continue
-            counts = np.asarray(histogram, np.float64)
-            if counts.sum() > 0:
-                density = density_of.get(image_id)
-                group.add(density if density in DENSITIES else None, counts)
-                group.inputs.append((image_id, batch["picture_sha256"][i].as_py()))
-    return dict(sorted(groups.items()))
+def _ledger(rows: list[dict[str, Any]], version: str, inputs: tuple[tuple[str, str], ...]) -> Iterator[LedgerRow]:
+    """The fit as a whole, made from pictures, and each curve, made by the fit."""
+    fitted = LedgerRow("vendor_curves", "vendor_curves.parquet", version, inputs, OPERATION)
+    yield fitted
+    for row in rows:
+        yield LedgerRow(
+            f"vendor_curve:{row['vendor_group']}", fitted.path, version, ((fitted.output, version),), OPERATION
+        )
+
+
+def _cohort(images: pa.Table, density_of: Mapping[str, str], is_training: Callable[[str], bool]) -> pd.DataFrame:
+    """The kept images of a known vendor group, each once though it be delivered twice; indexed by the table's rows."""
+    columns = ["file_id", "image_id", "status", "patient", "vendor_group", "picture_sha256"]
+    frame = images.select(columns).to_pandas()
+    frame = frame[(frame["status"] == "kept") & frame["vendor_group"].notna()].drop(columns="status")
+    frame = frame.sort_values(["image_id", "file_id"]).drop_duplicates("image_id")
+    training = {patient for patient in frame["patient"].dropna().unique() if is_training(patient)}
+    density = frame["image_id"].map(lambda image_id: density_of.get(image_id))
+    frame["density"] = density.where(density.isin(DENSITIES), None)
+    frame["training"] = frame["patient"].isin(training)
+    frame["fitted"] = False
+    return frame.sort_index()
+
+
+def _gather(images: pa.Table, cohort: pd.DataFrame) -> dict[str, Pool]:
+    """Pool the training images' histograms by vendor group, in the order of names, and note which are ``fitted``.
+
+    Histograms count as shares, so that large breasts do not outvote small ones. Black pixels of the breast count: a
+    window that clips the skin line shifts every quantile above it.
+    """
+    groups = {name: empty_pool() for name in sorted(cohort["vendor_group"].unique())}
+    wanted = np.zeros(images.num_rows, bool)
+    wanted[cohort.index[cohort["training"]]] = True
+    for numbers, histograms in breast_histograms(images, wanted):
+        shares = histograms / histograms.sum(axis=1, keepdims=True)
+        cohort.loc[numbers, "fitted"] = True
+        batch = cohort.loc[numbers].reset_index()
+        for (name, density), rows in batch.groupby(["vendor_group", batch["density"].fillna("")]).groups.items():
+            at = DENSITIES.index(density) if density else len(DENSITIES)
+            groups[name].sums[at] += shares[rows].sum(axis=0)
+            groups[name].counts[at] += len(rows)
+    return groups
 
 
 def _parents_of(name: str) -> tuple[str, ...]:
@@ -165,59 +146,25 @@ def _parents_of(name: str) -> tuple[str, ...]:
     return (f"{maker}|*|{intent}|*",) * (maker != "unknown") + (f"*|*|{intent}|*",)
 
 
-def _parents(groups: dict[str, _Group]) -> dict[str, _Group]:
-    """The groups pooled by parent."""
-    parents: dict[str, _Group] = {}
-    for name, group in groups.items():
+def _fit(groups: dict[str, Pool]) -> tuple[dict[str, str | None], dict[str, Pool], dict[str, np.ndarray]]:
+    """The pool that gives each group its curve (None: no curve), the pools by name, and their curves.
+
+    The common look is that of the groups large enough; where there is none, that of the manufacturers, or else of the
+    intents.
+    """
+    parents: dict[str, Pool] = {}
+    for name, pool in groups.items():
         for parent in _parents_of(name):
-            parents.setdefault(parent, _Group()).joined(group)
-    return parents
-
-
-def _fit(sources: dict[str, _Group], names: list[str]) -> dict[str, np.ndarray]:
-    """A curve for each source onto the reference: the mean of the named ones (all where none is named)."""
-    reference = [sources[name] for name in names] or list(sources.values())
-    return {name: _curve(*_at_common_mix(source, reference)) for name, source in sources.items()}
-
-
-def _at_common_mix(group: _Group, reference: list[_Group]) -> tuple[np.ndarray, np.ndarray]:
-    """A group's mean histogram and the reference's, both at an equal mix of the densities that the group has.
-
-    Classes that the group lacks are left out of the reference too: a group without class D must not be stretched to
-    look as if it had one. Where no other group shares the classes, or nothing is known, both are taken as they are.
-    """
-    densities = group.densities()
-    own = group.mean(densities)
-    sharing = [other for other in reference if other.mean(densities) is not None]
-    if own is None or all(other is group for other in sharing):
-        return group.plain_mean(), np.mean([other.plain_mean() for other in reference], axis=0)
-    others = [mean for mean in (other.mean(densities) for other in sharing) if mean is not None]
-    return own, np.mean(others, axis=0)
-
-
-def _curve(own: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """The quantile map from one histogram to another: 4,096 entries, rising, 0 → 0, 4095 → 4095.
-
-    Quantiles are matched at knots and joined by straight lines, so that noise in the histograms does not step.
-    """
-    source, target = _quantiles(own), _quantiles(reference)
-    keep = np.concatenate([[True], np.diff(source) > 1e-6])
-    x = np.concatenate([[0.0], source[keep], [LEVELS - 1.0]])
-    y = np.concatenate([[0.0], target[keep], [LEVELS - 1.0]])
-    inside = np.concatenate([[True], (x[1:-1] > 0.5) & (x[1:-1] < LEVELS - 1.5), [True]])
-    lut = np.interp(np.arange(LEVELS), x[inside], np.maximum.accumulate(y[inside]))
-    return np.rint(lut).clip(0, LEVELS - 1).astype(np.uint16)
-
-
-def _quantiles(histogram: np.ndarray) -> np.ndarray:
-    """Gray values at the knots: the inverse of the cumulative histogram, interpolated. Air (0) is not counted."""
-    tissue = histogram.copy()
-    tissue[0] = 0
-    cumulative = np.cumsum(tissue)
-    if cumulative[-1] <= 0:
-        return _KNOTS * (LEVELS - 1)
-    shares = np.concatenate([[0.0], cumulative / cumulative[-1]])
-    return np.interp(_KNOTS, shares, np.arange(LEVELS + 1) - 0.5)
+            parents[parent] = parents.get(parent, empty_pool()) + pool
+    pools = {name: pool for name, pool in groups.items() if pool.images >= LEAST_IMAGES}
+    pools |= {name: pool for name, pool in sorted(parents.items()) if pool.images >= LEAST_OF_PARENT}
+    names = list(pools)
+    tiers = [name in groups for name in names], [not name.startswith("*|*|") for name in names], [True for _ in names]
+    references = next((np.flatnonzero(tier).tolist() for tier in tiers if any(tier)), [])
+    fitted = zip(names, fit(list(pools.values()), references), strict=True)
+    curves = {name: curve for name, curve in fitted if curve is not None}
+    sought = {name: (name,) if name in pools else _parents_of(name) for name in groups}
+    return {name: next((s for s in sources if s in curves), None) for name, sources in sought.items()}, pools, curves
 
 
 def _draw(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -7,19 +7,20 @@ import json
 import math
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
-from pipelines.readiness.vendor import vendor_balanced_accuracy
 from pipelines.storage.tables import (
     AUGMENTED,
     DATASET,
     DELIVERED_LABELS,
     DENSITIES,
     EXCLUSIONS,
+    HARMONIZATION,
     IMAGES,
     INVENTORY,
     LABELS,
@@ -165,22 +166,41 @@ def images_figures(objects: pa.Table, images: pa.Table) -> Figures:
 
 
 def curves_figures(images: pa.Table, curves: pa.Table) -> Figures:
-    """Level B, vendor curves: coverage, order of grays, and how well the vendor is hidden."""
+    """Level B, vendor curves: coverage, and order of grays."""
     groups = {
         g for g, s in zip(images["vendor_group"].to_pylist(), images["status"].to_pylist(), strict=True) if s == "kept"
     }
     rows = curves.to_pylist()
-    falling = sum(
-        len(r["lut"]) != 4096 or any(b < a for a, b in zip(r["lut"], r["lut"][1:], strict=False)) for r in rows
-    )
-    accuracy = vendor_balanced_accuracy(images, curves)
+    falling = sum(len(r["lut"]) != 4096 or any(b < a for a, b in pairwise(r["lut"])) for r in rows)
     return {
         "b_groups": len(groups - {None}),
         "b_groups_without_curve": len(groups - {None} - {r["vendor_group"] for r in rows}),
         "b_curves_falling": falling,
-        "b_vendor_accuracy": accuracy.accuracy if accuracy else None,
-        "b_vendor_chance": accuracy.chance if accuracy else None,
-        "b_vendor_excess_low": accuracy.excess_low if accuracy else None,
+    }
+
+
+def harmonization_figures(harmonization: pa.Table) -> Figures:
+    """Level B, harmonization: how well the vendor is hidden and density kept, on held-out patients where measured."""
+    frame = HARMONIZATION.frame(harmonization)
+    total = frame[frame["vendor_group"] == "*"].sort_values("measured_on", ascending=False)
+    rows = {row["figure"]: row for row in total.drop_duplicates("figure").to_dict("records")}
+
+    def told(figure: str, name: str) -> float | None:
+        return float(rows[figure][name]) if figure in rows else None
+
+    def less(one: float | None, other: float | None) -> float | None:
+        return None if one is None or other is None else one - other
+
+    chance, loss = told("vendor_accuracy", "chance"), told("density_within", "change")
+    return {
+        "b_vendor_accuracy_before": told("vendor_accuracy", "before"),
+        "b_vendor_accuracy": told("vendor_accuracy", "after"),
+        "b_vendor_chance": chance,
+        "b_vendor_excess_low": less(told("vendor_accuracy", "after_low"), chance),
+        "b_density_before": told("density_within", "before"),
+        "b_density": told("density_within", "after"),
+        "b_density_loss": less(0.0, loss),
+        "b_density_loss_low": less(0.0, told("density_within", "change_high")),
     }
 
 

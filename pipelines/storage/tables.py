@@ -11,9 +11,9 @@ import pyarrow as pa
 from pipelines.storage.contracts import Column, ContractError, Table, read_table, write_table
 
 __all__ = [
-    "AUGMENTED", "CONTRACTS", "DATASET", "DELIVERED_LABELS", "DENSITIES", "EXCLUSIONS", "IMAGES", "INVENTORY",
-    "LABELS", "LATERALITIES", "OBJECTS", "ORIGINS", "PLAN", "REPORTS", "SPLITS", "SYNTHETIC", "VENDOR_CURVES", "VIEWS",
-    "VOTES", "ContractError", "Table", "read_table", "write_table",
+    "AUGMENTED", "CONTRACTS", "CURVE_IMAGES", "DATASET", "DELIVERED_LABELS", "DENSITIES", "EXCLUSIONS", "HARMONIZATION",
+    "IMAGES", "INVENTORY", "LABELS", "LATERALITIES", "OBJECTS", "ORIGINS", "PLAN", "REPORTS", "SPLITS", "SYNTHETIC",
+    "VENDOR_CURVES", "VIEWS", "VOTES", "ContractError", "Table", "read_table", "write_table",
 ]  # fmt: skip
 
 DENSITIES = ("A", "B", "C", "D")
@@ -39,6 +39,12 @@ def _count(name: str, meaning: str, unit: str = "", nullable: bool = False) -> C
 
 def _number(name: str, meaning: str, unit: str = "", **bounds: Any) -> Column:
     return Column(name, pa.float64(), meaning, unit=unit, **bounds)
+
+
+def _estimate(name: str, meaning: str, most: float) -> tuple[Column, ...]:
+    """A figure with the ends of its interval, none beyond ``most`` either way."""
+    ends = (("", meaning), ("_low", f"{meaning}: lower end"), ("_high", f"{meaning}: upper end"))
+    return tuple(_number(name + end, words, at_least=-most, at_most=most) for end, words in ends)
 
 
 INVENTORY = Table(
@@ -196,6 +202,7 @@ VENDOR_CURVES = Table(
         _text("vendor_group", "as in level_b.images"),
         _count("images", "kept images of the group"),
         _count("training_images", "images that the curve was fitted on (training patients only)"),
+        _count("labeled_images", "those among them whose density was known: compared at one mix of densities"),
         _text(
             "fitted_on",
             "group, parent (same maker and intent, else same intent) or identity",
@@ -205,6 +212,51 @@ VENDOR_CURVES = Table(
         _text("version", "SHA-256 of all curves of this fit together"),
     ),
     ("vendor_group",),
+)
+
+CURVE_IMAGES = Table(
+    "level_b.curve_images",
+    "The kept images of a known vendor group, each once: what the vendor curves knew of them.",
+    (
+        _text("file_id", "as in level_b.images"),
+        _text("image_id", "as in level_b.images"),
+        _text("patient", "patient pseudonym", nullable=True),
+        _text("vendor_group", "as in level_b.images"),
+        _text("density", "density by tables, SR and reports", nullable=True, allowed=DENSITIES),
+        Column("training", pa.bool_(), "does the patient belong to the training split"),
+        Column("fitted", pa.bool_(), "was a curve fitted on it"),
+    ),
+    ("image_id",),
+)
+
+HARMONIZATION = Table(
+    "level_b.harmonization",
+    "How well the vendor can be told and density be seen before and after the vendor curves, with 95 % intervals.",
+    (
+        _text(
+            "measured_on",
+            "whose pictures: held_out (of patients that no curve was fitted on) or everyone",
+            allowed=("held_out", "everyone"),
+        ),
+        _text(
+            "figure",
+            "vendor_accuracy: balanced accuracy (of one vendor: recall) of telling the vendor by quantiles of gray; "
+            "vendor_by_brightness: the same by mean and spread of gray alone; "
+            "density_within: rank correlation of mean gray with density among one vendor's pictures; density_across: "
+            "the same among all vendors' pictures together",
+            allowed=("vendor_accuracy", "vendor_by_brightness", "density_within", "density_across"),
+        ),
+        _text("vendor_group", "vendor group, or maker|*|intent|* where groups are small; * for all together"),
+        _count("images", "images measured"),
+        _count("patients", "patients measured"),
+        Column("at_common_mix", pa.bool_(), "were all vendors given one mix of densities (vendor_…)", nullable=True),
+        _number("chance", "accuracy of a guess (vendor_…)", nullable=True, at_least=0, at_most=1),
+        *_estimate("before", "the figure without the curves", 1),
+        *_estimate("after", "the figure with the curves applied", 1),
+        *_estimate("change", "after less before", 2),
+        _text("version", "version of the vendor curves"),
+    ),
+    ("measured_on", "figure", "vendor_group"),
 )
 
 VOTES = Table(
@@ -341,6 +393,6 @@ AUGMENTED = Table(
 )
 
 CONTRACTS = (
-    INVENTORY, OBJECTS, REPORTS, DELIVERED_LABELS, IMAGES, VENDOR_CURVES, VOTES, LABELS, DATASET, EXCLUSIONS, PLAN,
-    SYNTHETIC, AUGMENTED,
+    INVENTORY, OBJECTS, REPORTS, DELIVERED_LABELS, IMAGES, VENDOR_CURVES, CURVE_IMAGES, HARMONIZATION, VOTES, LABELS,
+    DATASET, EXCLUSIONS, PLAN, SYNTHETIC, AUGMENTED,
 )  # fmt: skip

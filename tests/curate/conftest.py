@@ -74,6 +74,7 @@ def build(rows):
             "vendor_group": group,
             "images": 1,
             "training_images": 1,
+            "labeled_images": 1,
             "fitted_on": "group",
             "lut": [min(4095, 7 + value // (n + 1)) for value in range(4096)],
             "version": "v" * 64,

@@ -9,7 +9,19 @@ import pydicom
 import pytest
 
 from pipelines.storage.shards import ShardReader
-from pipelines.storage.tables import AUGMENTED, DATASET, IMAGES, INVENTORY, OBJECTS, PLAN, SYNTHETIC, Table, read_table
+from pipelines.storage.tables import (
+    AUGMENTED,
+    CURVE_IMAGES,
+    DATASET,
+    HARMONIZATION,
+    IMAGES,
+    INVENTORY,
+    OBJECTS,
+    PLAN,
+    SYNTHETIC,
+    Table,
+    read_table,
+)
 from tests.end_to_end.runs import Ran, midar
 
 pytestmark = pytest.mark.xdist_group("demo")
@@ -44,6 +56,24 @@ def test_level_a_is_reached_and_written_down(demo: Ran) -> None:
     certificate = json.loads((demo.research / "evaluation/readiness_report/readiness.json").read_text())
     assert certificate["level"] == "A"
     assert "level A" in demo.printed
+
+
+def test_vendors_are_harder_to_tell_with_the_curves_and_the_certificate_says_so(demo: Ran) -> None:
+    table = frame(demo.research / "level_b/harmonization", "harmonization.parquet", HARMONIZATION)
+    total = table[table["vendor_group"] == "*"].set_index("figure")
+    assert total.loc["vendor_accuracy", "before"] > total.loc["vendor_accuracy", "after"]
+    certificate = json.loads((demo.research / "evaluation/readiness_report/readiness.json").read_text())
+    assert certificate["figures"]["b_vendor_accuracy"] == total.loc["vendor_accuracy", "after"]
+    assert certificate["figures"]["b_density"] == total.loc["density_within", "after"]
+    assert {"vendor_hidden", "density_kept"} <= {c["id"] for c in certificate["criteria"] if c["holds"]}
+
+
+def test_curves_are_fitted_on_training_patients_alone(demo: Ran) -> None:
+    dataset = frame(demo.research / "level_a/dataset", "dataset.parquet", DATASET).set_index("image_id")
+    learned = frame(demo.research / "level_b/vendor_curves", "curve_images.parquet", CURVE_IMAGES).set_index("image_id")
+    split = dataset["split"].reindex(learned.index)
+    assert set(split[learned["fitted"]].dropna()) == {"train"}
+    assert not set(split[~learned["training"]].dropna()) & {"train"}
 
 
 def test_no_patient_or_cluster_is_in_two_splits(demo: Ran) -> None:

@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass, field
 
-import numpy as np
 import pytest
 
 from pipelines.readiness import figures
@@ -12,6 +11,7 @@ from pipelines.storage.tables import (
     DATASET,
     DELIVERED_LABELS,
     EXCLUSIONS,
+    HARMONIZATION,
     IMAGES,
     INVENTORY,
     LABELS,
@@ -37,6 +37,7 @@ class World:
     delivered: dict = field(default_factory=dict)
     images: dict = field(default_factory=dict)
     curves: list = field(default_factory=list)
+    harmonization: list = field(default_factory=list)
     labels: list = field(default_factory=list)
     dataset: list = field(default_factory=list)
     exclusions: list = field(default_factory=list)
@@ -70,6 +71,7 @@ class World:
             (folder / "losses.json").write_text(json.dumps(self.losses))
         return {
             **figures.curves_figures(images, VENDOR_CURVES.build(self.curves)),
+            **figures.harmonization_figures(HARMONIZATION.build(self.harmonization)),
             **figures.labels_figures(images, LABELS.build(self.labels)),
             **figures.dataset_figures(images, dataset, EXCLUSIONS.build(self.exclusions), plan),
             **figures.model_figures(folder),
@@ -213,14 +215,37 @@ def _add_synthetic(world):
     world.augmented = [{**{n: r[n] for n in names}, "weight": 1.0, "publication": "p"} for r in real + extra]
 
 
+def estimated(figure, measured_on, before, after, vendor_group="*"):
+    """A row of HARMONIZATION whose intervals reach 0.02 to both sides."""
+    row = {"figure": figure, "measured_on": measured_on, "vendor_group": vendor_group, "images": 9, "patients": 3}
+    row |= {"version": "v", "chance": 0.5 if figure == "vendor_accuracy" else None}
+    for name, value in (("before", before), ("after", after), ("change", after - before)):
+        row |= {name: value, f"{name}_low": value - 0.02, f"{name}_high": value + 0.02}
+    return row
+
+
 @pytest.fixture
 def world():
     world = World()
     for d in range(2):
         _add_delivery(world, d)
     world.curves = [
-        {"vendor_group": g, "images": 4, "training_images": 4, "fitted_on": "group", "lut": RISING, "version": "v"}
+        {
+            "vendor_group": g,
+            "images": 4,
+            "training_images": 4,
+            "labeled_images": 4,
+            "fitted_on": "group",
+            "lut": RISING,
+            "version": "v",
+        }
         for g in GROUPS
+    ]
+    world.harmonization = [
+        estimated("vendor_accuracy", "everyone", 0.9, 0.7),
+        estimated("vendor_accuracy", "held_out", 0.9, 0.55),
+        estimated("density_within", "held_out", 0.60, 0.59),
+        estimated("vendor_accuracy", "held_out", 0.8, 0.95, GROUPS[0]),
     ]
     _add_synthetic(world)
     world.model = {
@@ -233,17 +258,3 @@ def world():
         "density": {"generated": {"spearman": 0.7}},
     }
     return world
-
-
-@pytest.fixture
-def histograms():
-    """Makes breast histograms around a gray value, one for each of ``count`` images."""
-    random = np.random.default_rng(0)
-
-    def make(center, count):
-        grays = (
-            random.normal(center + random.normal(0, 60), 250, 3000).clip(1, 4095).astype(int) for _ in range(count)
-        )
-        return [np.bincount(g, minlength=4096).tolist() for g in grays]
-
-    return make

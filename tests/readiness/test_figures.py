@@ -43,30 +43,6 @@ def model(**values):
     return change
 
 
-def vendor_told(world):
-    """Sixty patients a group whose gray values lie far apart, and curves that change nothing."""
-    for name, group, center in (("D-1", 0, 1000), ("D-2", 1, 3000)):
-        for n in range(60):
-            row = dict(world.images[name][0])
-            histogram = [0] * 4096
-            histogram[center + n] = 100
-            histogram[center + 70] = 50
-            row |= {
-                "image_id": f"x{group}{n:02d}",
-                "file_id": f"Fx{group}{n:02d}",
-                "patient": f"Px{group}{n:02d}",
-                "pixel_digest": None,
-                "breast_histogram": histogram,
-            }
-            world.images[name].append(row)
-            world.objects[name].append({"file_id": row["file_id"], "status": "written", "modality": "MG"})
-            world.inventory[name].append({**world.inventory[name][0], "file_id": row["file_id"], "location": "x"})
-            label = {**world.labels[0], "image_id": row["image_id"], "patient": row["patient"]}
-            world.labels.append(label)
-            world.exclusions.append({"image_id": row["image_id"], "reason": "no_density"})
-    world.files_found = 67
-
-
 def leave_out_the_test_split(world):
     for row in world.dataset:
         if row["split"] == "test":
@@ -121,7 +97,8 @@ BREAKS = {
     "breast_found": set_in("images", 0, breast_fraction=0.001),
     "every_vendor_group_has_a_curve": drop_from("curves", 0),
     "curves_rise": set_in("curves", 0, lut=[5, 4, *range(2, 4096)]),
-    "vendor_hidden": vendor_told,
+    "vendor_hidden": set_in("harmonization", 1, after=0.64, after_low=0.62),
+    "density_kept": set_in("harmonization", 2, change=-0.06, change_high=-0.04),
     "every_image_asked_for_its_label": drop_from("labels", 0),
     "every_label_has_provenance": set_in("labels", 3, evidence="[]"),
     "agreement_reported": lambda world: [row.update(density=None) for row in world.labels],
@@ -185,6 +162,17 @@ def test_counts_of_every_rung(world, tmp_path):
     assert (of_set["synthetic_kept"], of_set["synthetic_rejected"]) == (4, 4)
     assert of_set["synthetic_density_correlation"] == pytest.approx(1.0)
     assert of_set["pgan_distance_ratio"] == pytest.approx(3.0)
+
+
+def test_harmonization_is_judged_on_held_out_patients_where_they_were_measured(world, tmp_path):
+    found = world.set_figures(tmp_path)
+    named = ("b_vendor_accuracy_before", "b_vendor_accuracy", "b_vendor_chance", "b_density_before", "b_density")
+    assert [found[n] for n in named] == pytest.approx([0.9, 0.55, 0.5, 0.6, 0.59])
+    assert [found[n] for n in ("b_vendor_excess_low", "b_density_loss")] == pytest.approx([0.03, 0.01])
+    assert found["b_density_loss_low"] == pytest.approx(-0.01)
+    del world.harmonization[1:]
+    found = world.set_figures(tmp_path)
+    assert (found["b_vendor_accuracy"], found["b_density_loss_low"]) == (0.7, None)
 
 
 def test_a_flag_makes_an_unknown_side_good(world):
