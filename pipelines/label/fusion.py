@@ -57,7 +57,7 @@ def _label(image: Row, by_value: dict[tuple[str, str], list[Row]]) -> Row:
         "confidence": confidence,
         "sources": json.dumps(sorted({v["source"] for v in votes}, key=CHANNELS.index)),
         "evidence": json.dumps(sorted(v["vote_id"] for v in votes)),
-        "conflict": len({v["density"] for v in votes}) > 1,
+        "conflict": len({v["densities"] for v in votes}) > 1,
     }
 
 
@@ -83,7 +83,7 @@ def _decide(spoke: Sequence[tuple[Row, int]]) -> tuple[str | None, float | None]
     readers: dict[str, list[str]] = defaultdict(list)
     for vote, scope in spoke:
         if (CHANNELS.index(vote["source"]), scope) == best:
-            readers[vote["reader"] or ""].append(vote["density"])
+            readers[vote["reader"] or ""].append(vote["densities"])
     ballots = [median(said) for said in readers.values()]
     density = median(ballots)
     return density, ballots.count(density) / len(ballots)

@@ -61,13 +61,14 @@ def read_table(delivered: pa.Table) -> list[dict[str, Any]]:
                 {
                     "source": "table",
                     "evidence_id": row["label_id"],
+                    "rule": "density",
                     "reader": row["reader"],
                     "patient": row["patient"],
                     "accession": row["accession"],
                     "study_instance_uid": row["study_instance_uid"],
                     "sop_instance_uid": row["sop_instance_uid"],
                     "laterality": row["laterality"],
-                    "density": density,
+                    "densities": density,
                 }
             )
     return votes

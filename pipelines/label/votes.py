@@ -44,13 +44,14 @@ def _from_reports(reports: pa.Table) -> Iterator[dict[str, Any]]:
             yield {
                 "source": "text",
                 "evidence_id": row["report_id"],
+                "rule": "sentence",
                 "reader": None,
                 "patient": row["patient"],
                 "accession": row["accession"],
                 "study_instance_uid": None,
                 "sop_instance_uid": None,
                 "laterality": statement.laterality,
-                "density": statement.density,
+                "densities": statement.density,
             }
 
 
@@ -68,11 +69,12 @@ def _from_objects(
             yield {
                 "source": "sr",
                 "evidence_id": row["sop_instance_uid"] or row["file_id"],
+                "rule": "breast composition",
                 "reader": None,
                 "patient": row["patient"],
                 "accession": row["accession"],
                 "study_instance_uid": row["study_instance_uid"],
                 "sop_instance_uid": None,
                 "laterality": statement.laterality,
-                "density": statement.density,
+                "densities": statement.density,
             }

@@ -11,13 +11,16 @@ import pyarrow as pa
 from pipelines.storage.contracts import Column, ContractError, Table, read_table, write_table
 
 __all__ = [
-    "AUGMENTED", "CONTRACTS", "CURVE_IMAGES", "DATASET", "DELIVERED_LABELS", "DENSITIES", "EXCLUSIONS", "HARMONIZATION",
-    "IMAGES", "INVENTORY", "LABELS", "LATERALITIES", "OBJECTS", "ORIGINS", "PLAN", "REPORTS", "SPLITS", "SYNTHETIC",
+    "AUGMENTED", "CONTRACTS", "CURVE_IMAGES", "DATASET", "DELIVERED_LABELS", "DENSITIES", "DENSITY_SETS", "EXCLUSIONS",
+    "HARMONIZATION", "IMAGES", "INVENTORY", "LABELS", "LATERALITIES", "OBJECTS", "ORIGINS", "PLAN", "REPORTS", "SPLITS", "SYNTHETIC",
     "VENDOR_CURVES", "VIEWS", "VOTES", "ContractError", "Table", "read_table", "write_table",
 ]  # fmt: skip
 
 DENSITIES = ("A", "B", "C", "D")
 """BI-RADS 5th edition breast composition categories a to d, in order."""
+
+DENSITY_SETS = (*DENSITIES, "AB", "BC", "CD", "ABC", "BCD")
+"""What a source can say: a density, or neighboring ones where its own scale is coarser than BI-RADS."""
 
 LATERALITIES = ("L", "R")
 VIEWS = ("CC", "MLO")
@@ -264,15 +267,17 @@ VOTES = Table(
     "One row per statement of density about a breast, a study or an image, before fusion.",
     (
         _text("vote_id", "id of the statement"),
-        _text("source", "channel", allowed=("table", "sr", "text")),
-        _text("evidence_id", "label_id, report_id or the SR object's SOP Instance UID"),
+        _text("source", "channel", allowed=("table", "sr", "text", "review", "pixels")),
+        _text("evidence_id", "label_id, report_id, the SR object's SOP Instance UID, or the image that was measured"),
+        _text("rule", "what said it: a column map, a code, a sentence rule or a model; never the text itself"),
         _text("reader", "pseudonym of the reader", nullable=True),
         _text("patient", "patient pseudonym", nullable=True),
         _text("accession", "accession pseudonym", nullable=True),
         _text("study_instance_uid", "new study UID", nullable=True),
         _text("sop_instance_uid", "the one image that it speaks of", nullable=True),
         _text("laterality", "breast; null speaks of both", nullable=True, allowed=LATERALITIES),
-        _text("density", "density", allowed=DENSITIES),
+        _text("densities", "the density, or the neighboring ones that it may be: B, BC", allowed=DENSITY_SETS),
+        _number("confidence", "the source's own confidence, where it has one", nullable=True, at_least=0, at_most=1),
     ),
     ("vote_id",),
 )

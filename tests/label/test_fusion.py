@@ -20,7 +20,7 @@ IMAGE = {
 
 def label(*votes, **image):
     rows = [
-        {"vote_id": f"V-{i}", "source": "table", "evidence_id": f"E-{i}", "density": "A", **vote}
+        {"vote_id": f"V-{i}", "source": "table", "evidence_id": f"E-{i}", "rule": "density", "densities": "A", **vote}
         for i, vote in enumerate(votes)
     ]
     (row,) = fuse(VOTES.build(rows), IMAGES.build([{**IMAGE, **image}])).to_pylist()
@@ -52,7 +52,7 @@ def test_no_votes_no_density():
     ],
 )
 def test_the_first_identifier_that_both_carry_decides(names, joins):
-    assert (label({**names, "density": "C"})["density"] == "C") is joins
+    assert (label({**names, "densities": "C"})["density"] == "C") is joins
 
 
 def test_an_image_without_a_study_is_joined_by_what_it_has():
@@ -68,7 +68,7 @@ def test_laterality_is_respected():
 
 
 def test_channels_are_ranked():
-    votes = [{**STUDY, "source": s, "density": d} for s, d in (("text", "B"), ("sr", "C"), ("table", "D"))]
+    votes = [{**STUDY, "source": s, "densities": d} for s, d in (("text", "B"), ("sr", "C"), ("table", "D"))]
     row = label(*votes)
     assert (row["density"], row["confidence"], row["conflict"]) == ("D", 1.0, True)
     assert json.loads(row["sources"]) == ["table", "sr", "text"]
@@ -78,30 +78,30 @@ def test_channels_are_ranked():
 
 def test_the_closest_scope_within_a_channel_decides():
     ladder = [
-        {"patient": "P-1", "density": "A"},
-        {"patient": "P-1", "laterality": "L", "density": "B"},
-        {**STUDY, "density": "C"},
-        {**BREAST, "density": "D"},
-        {"sop_instance_uid": "2.25.1", "density": "A"},
+        {"patient": "P-1", "densities": "A"},
+        {"patient": "P-1", "laterality": "L", "densities": "B"},
+        {**STUDY, "densities": "C"},
+        {**BREAST, "densities": "D"},
+        {"sop_instance_uid": "2.25.1", "densities": "A"},
     ]
     assert [label(*ladder[: n + 1])["density"] for n in range(5)] == ["A", "B", "C", "D", "A"]
 
 
 def test_a_better_channel_beats_a_closer_scope():
-    assert label({**BREAST, "source": "text", "density": "B"}, {**STUDY, "density": "C"})["density"] == "C"
+    assert label({**BREAST, "source": "text", "densities": "B"}, {**STUDY, "densities": "C"})["density"] == "C"
 
 
 def test_one_reader_is_one_vote():
-    loud = [{**STUDY, "reader": "r1", "density": "A"}] * 5
-    others = [{**STUDY, "reader": r, "density": "C"} for r in ("r2", "r3")]
+    loud = [{**STUDY, "reader": "r1", "densities": "A"}] * 5
+    others = [{**STUDY, "reader": r, "densities": "C"} for r in ("r2", "r3")]
     row = label(*loud, *others)
     assert row["density"] == "C"
     assert row["confidence"] == pytest.approx(2 / 3)
 
 
 def test_votes_without_a_reader_are_one_readers():
-    unnamed = [{**STUDY, "density": "A"}] * 4
-    row = label(*unnamed, *({**STUDY, "reader": r, "density": "B"} for r in ("r1", "r2")))
+    unnamed = [{**STUDY, "densities": "A"}] * 4
+    row = label(*unnamed, *({**STUDY, "reader": r, "densities": "B"} for r in ("r1", "r2")))
     assert row["density"] == "B"
     assert row["confidence"] == pytest.approx(2 / 3)
 

@@ -31,7 +31,7 @@ def test_three_class_scale_gives_no_vote_and_no_other_table_suffers():
     mias = [{"file_id": "F-1", "density": d} for d in ("F", "G", "D", "D")]
     acr = [{"file_id": "F-2", "density": d} for d in ("C", "D")]
     votes = read_table(delivered(*mias, *acr))
-    assert sorted((v["evidence_id"], v["density"]) for v in votes) == [("L-4", "C"), ("L-5", "D")]
+    assert sorted((v["evidence_id"], v["densities"]) for v in votes) == [("L-4", "C"), ("L-5", "D")]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_three_class_scale_gives_no_vote_and_no_other_table_suffers():
 )
 def test_in_a_mixed_table_a_readers_own_scale_decides(rows, votes):
     table = delivered(*({"file_id": "F-1", "density": d, "reader": r} for d, r in rows))
-    assert "".join(sorted(v["density"] for v in read_table(table))) == votes
+    assert "".join(sorted(v["densities"] for v in read_table(table))) == votes
 
 
 def test_three_class_is_told_by_its_own_values():
@@ -68,11 +68,12 @@ def test_refused_rows_have_no_vote_and_identifiers_travel():
     assert vote == {
         "source": "table",
         "evidence_id": "L-0",
+        "rule": "density",
         "reader": "r1",
         "patient": "P-1",
         "accession": "A-1",
         "study_instance_uid": "2.25.1",
         "sop_instance_uid": "2.25.2",
         "laterality": "L",
-        "density": "C",
+        "densities": "C",
     }

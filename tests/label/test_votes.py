@@ -58,7 +58,7 @@ def collect(opened=None, times=1):
 
 def test_every_channel_speaks_and_says_who():
     votes = {v["evidence_id"]: v for v in collect().to_pylist()}
-    said = {evidence: (v["source"], v["density"], v["accession"]) for evidence, v in votes.items()}
+    said = {evidence: (v["source"], v["densities"], v["accession"]) for evidence, v in votes.items()}
     assert said == {
         "L-1": ("table", "B", "A-1"),
         "R-1": ("text", "C", "A-1"),
