@@ -11,9 +11,10 @@ import pyarrow as pa
 from pipelines.storage.contracts import Column, ContractError, Table, read_table, write_table
 
 __all__ = [
-    "AUGMENTED", "CONTRACTS", "CURVE_IMAGES", "DATASET", "DELIVERED_LABELS", "DENSITIES", "DENSITY_SETS", "EXCLUSIONS",
-    "HARMONIZATION", "IMAGES", "INVENTORY", "LABELS", "LATERALITIES", "OBJECTS", "ORIGINS", "PLAN", "REPORTS", "SPLITS", "SYNTHETIC",
-    "VENDOR_CURVES", "VIEWS", "VOTES", "ContractError", "Table", "read_table", "write_table",
+    "AUGMENTED", "CONTRACTS", "CURVE_IMAGES", "DATASET", "DELIVERED_LABELS", "DENSITIES", "DENSITY_SETS",
+    "EXCLUSIONS", "HARMONIZATION", "IMAGES", "INVENTORY", "LABELS", "LATERALITIES", "OBJECTS", "ORIGINS", "PLAN",
+    "REPORTS", "SPLITS", "SYNTHETIC", "VENDOR_CURVES", "VIEWS", "VOTES", "ContractError", "Table", "read_table",
+    "write_table",
 ]  # fmt: skip
 
 DENSITIES = ("A", "B", "C", "D")
