@@ -13,6 +13,7 @@ from pipelines.storage.zones import Zones
 REPORTS = {
     "readiness certificate": "evaluation/readiness_report/readiness.json",
     "level A contact sheet": "level_a/dataset/contact_sheet.png",
+    "export of level A": "level_a/export/README.md",
     "vendor curves": "level_b/vendor_curves/curves.png",
     "harmonization": "level_b/harmonization/harmonization.png",
     "pGAN samples": "pgan/model/samples.png",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.leaving import published_figures
 from assets.level_a import tables_of
 from assets.level_c import objects_figures_in
 from assets.resources import Ladder
@@ -39,13 +40,18 @@ UPSTREAM = (
     "level_b/harmonization",
     "level_a/labels",
     "level_a/dataset",
+    "level_a/export",
     "pgan/model",
     "synthetic/images",
     "synthetic/augmented_dataset",
 )
 
 
-@rung(KEY, deps=["level_b/harmonization", "level_a/dataset", "synthetic/augmented_dataset"], kinds={"json"})
+@rung(
+    KEY,
+    deps=["level_b/harmonization", "level_a/dataset", "level_a/export", "synthetic/augmented_dataset"],
+    kinds={"json"},
+)
 def readiness_report(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeResult:
     """The readiness certificate: each level's criteria with figures, the funnel with every loss, counts per class."""
 
@@ -85,6 +91,10 @@ def write_standing_certificate(ladder: Ladder, folder: Path) -> None:
     if stands(ladder, "level_a/dataset", "level_b/images", "level_b/vendor_curves", "level_a/labels"):
         dataset, exclusions, plan = tables_of(root("level_a/dataset"))
         measured |= figures.dataset_figures(images, dataset, exclusions, plan)
+        if stands(
+            ladder, "level_a/export", "level_c/objects", "level_b/vendor_curves", "level_a/labels", "level_a/dataset"
+        ):
+            measured |= published_figures(ladder, root("level_a/export"), "level_a/export")
         if stands(ladder, "pgan/model", "level_a/dataset"):
             measured |= figures.model_figures(root("pgan/model"))
             if stands(ladder, "synthetic/images", "pgan/model", "level_a/dataset"):

@@ -8,15 +8,24 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from assets.leaving import (
+    curves_version,
+    deidentification_of,
+    published_figures,
+    staged_figures,
+    stated_files,
+    statement_of,
+)
 from assets.resources import Ladder
 from assets.rung import check_gate, check_results, counts_table, progress_of, rung, thumbnail
 from assets.tables_at_hand import images_of, standing_votes
 from pipelines.curate.dataset import DatasetSettings, write_dataset
+from pipelines.curate.export.write import write_export
 from pipelines.label.fusion import fuse, label_rows
 from pipelines.readiness.criteria import check
 from pipelines.readiness.figures import dataset_figures, labels_figures
 from pipelines.storage.digests import sha256_of_json
-from pipelines.storage.publication import Staging
+from pipelines.storage.publication import Staging, libraries
 from pipelines.storage.shards import ShardReader
 from pipelines.storage.tables import (
     DATASET,
@@ -31,6 +40,7 @@ from pipelines.storage.tables import (
 
 LABELS_KEY = "level_a/labels"
 DATASET_KEY = "level_a/dataset"
+EXPORT_KEY = "level_a/export"
 
 
 @rung(LABELS_KEY, deps=["level_b/images", "level_c/objects", "level_c/reports"], kinds={"pandas", "parquet"})
@@ -133,3 +143,41 @@ def cross_table(frame: pd.DataFrame, rows: str, columns: str) -> str:
     head = [f"| {rows} | " + " | ".join(table.columns) + " |", "|---" * (len(table.columns) + 1) + "|"]
     body = [[name, *counts] for name, counts in zip(table.index, table.to_numpy().tolist(), strict=True)]
     return "\n".join(head + ["| " + " | ".join(map(str, cells)) + " |" for cells in body])
+
+
+@rung(
+    EXPORT_KEY, deps=["level_c/objects", "level_b/vendor_curves", LABELS_KEY, DATASET_KEY], kinds={"arrow", "parquet"}
+)
+def export(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeResult:
+    """The level A set as a folder that may leave: tables, pictures, Croissant metadata, card, dictionary, manifest."""
+    zones, statement = ladder.zones, statement_of(ladder)
+
+    def build(staging: Staging) -> None:
+        summary = write_export(
+            zones.publication(DATASET_KEY),
+            zones.publication(LABELS_KEY),
+            folder=staging.folder,
+            stated=stated_files(ladder, DATASET_KEY),
+            statement=statement,
+            deidentification=deidentification_of(ladder),
+            versions={"midar": ladder.publisher.code_version, **libraries()},
+            curves=curves_version(ladder),
+        )
+        staging.rows.extend(summary.ledger)
+        check_gate(check(EXPORT_KEY, staged_figures(ladder, staging.folder)))
+
+    made = ladder.make(
+        EXPORT_KEY,
+        "",
+        inputs=lambda: ladder.digests("level_c/objects", "level_b/vendor_curves", LABELS_KEY, DATASET_KEY),
+        parameters={"statement": sha256_of_json(asdict(statement))},
+        build=build,
+    )
+    figures = published_figures(ladder, made.folder, EXPORT_KEY)
+    metadata = {
+        "dagster/row_count": figures["a_export_images"],
+        "counts": thumbnail(made.folder / "counts.png"),
+        "card": dg.MetadataValue.path(made.folder / "README.md"),
+        "license": statement.license,
+    }
+    return made.result(metadata, check_results(check(EXPORT_KEY, figures)))

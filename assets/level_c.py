@@ -40,7 +40,7 @@ class Delivered:
         self.ladder, self.partition = ladder, partition
         self.zones, self.key, self.workers = ladder.zones, ladder.key, ladder.workers
         self.folder = self.zones.publication("level_d/inventory", partition)
-        self.profile = _profile(self.zones.vault)
+        self.profile = profile_of(self.zones.vault)
 
     @cached_property
     def sha256(self) -> str:
@@ -73,7 +73,8 @@ class Delivered:
         )
 
 
-def _profile(vault: Path) -> Profile:
+def profile_of(vault: Path) -> Profile:
+    """The profile in force. Raises Failure where it cannot be used."""
     try:
         return load_profile(chosen_profile(vault))
     except ProfileError as error:

@@ -21,7 +21,7 @@ RUNGS: dict[str, tuple[str, ...]] = {
     "d": ("level_d/inventory",),
     "c": ("level_c/objects", "level_c/reports"),
     "b": ("level_b/images", "level_b/vendor_curves", "level_b/harmonization"),
-    "a": ("level_a/labels", "level_a/dataset"),
+    "a": ("level_a/labels", "level_a/dataset", "level_a/export"),
     "pgan": ("pgan/model",),
     "synthetic": ("synthetic/images", "synthetic/augmented_dataset"),
 }

@@ -18,10 +18,16 @@ GRAPH = {
     "level_b/harmonization": {"level_b/images", "level_b/vendor_curves"},
     "level_a/labels": {"level_b/images", "level_c/objects", "level_c/reports"},
     "level_a/dataset": {"level_b/images", "level_b/vendor_curves", "level_a/labels"},
+    "level_a/export": {"level_c/objects", "level_b/vendor_curves", "level_a/labels", "level_a/dataset"},
     "pgan/model": {"level_a/dataset"},
     "synthetic/images": {"pgan/model", "level_a/dataset"},
     "synthetic/augmented_dataset": {"level_a/dataset", "synthetic/images"},
-    "evaluation/readiness_report": {"level_b/harmonization", "level_a/dataset", "synthetic/augmented_dataset"},
+    "evaluation/readiness_report": {
+        "level_b/harmonization",
+        "level_a/dataset",
+        "level_a/export",
+        "synthetic/augmented_dataset",
+    },
 }
 PER_DELIVERY = {"level_d/inventory", "level_c/objects", "level_c/reports", "level_b/images"}
 
