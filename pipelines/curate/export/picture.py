@@ -26,7 +26,7 @@ def write_counts_picture(folder: Path, facts: Facts) -> None:
         axes.set_title(f"images by {title}", fontsize=9)
         axes.set_xlabel("density", fontsize=8)
         axes.tick_params(labelsize=7)
-        if lines:
+        if head[1:-1]:
             axes.legend(fontsize=6)
     with replacing(folder / NAME) as temporary:
         canvas.print_figure(temporary, format="png", metadata={"Software": None})
