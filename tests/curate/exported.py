@@ -9,6 +9,7 @@ from pipelines.curate.export.statement import Statement
 from pipelines.curate.export.write import ExportSummary, write_export
 from pipelines.storage.digests import sha256_of_file
 from pipelines.storage.tables import LABELS, VOTES, write_table
+from tests.curate.conftest import LevelB, build
 
 SHAPE = (80, 64)
 HOW = Deidentification(
@@ -17,7 +18,17 @@ HOW = Deidentification(
 CHANNELS = ("table", "sr", "text", "pixels")
 
 
-def publish(level_b, root: Path) -> tuple[Path, Path]:
+def twelve_patients() -> LevelB:
+    """48 pictures of all densities, sides and views."""
+    return build(
+        {"patient": f"P-{p:02d}", "density": "ABBCCD"[p % 6], "view": v, "laterality": s, "age": 35.0 + 3 * p}
+        for p in range(12)
+        for s in "LR"
+        for v in ("CC", "MLO")
+    )
+
+
+def publish(level_b: LevelB, root: Path) -> tuple[Path, Path]:
     """The folders of the data set and of its labels; each label rests on a statement or two of its own."""
     dataset, labels = root / "dataset", root / "labels"
     votes, rows = [], []

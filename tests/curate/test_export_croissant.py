@@ -1,6 +1,7 @@
 """Croissant metadata, judged and read by mlcroissant from the folder alone."""
 
 import json
+import shutil
 import socket
 import subprocess
 from collections import Counter
@@ -12,7 +13,7 @@ import pytest
 
 from pipelines.curate.export.croissant import croissant_errors
 from pipelines.curate.export.statement import Statement
-from tests.curate.exported import export, publish
+from tests.curate.exported import export, publish, twelve_patients
 
 STATED = Statement(
     title="Screening in Anytown",
@@ -37,10 +38,11 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
-@pytest.fixture
-def folder(level_b, tmp_path):
-    export(*publish(level_b, tmp_path), tmp_path / "export", statement=STATED)
-    return tmp_path / "export"
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("made")
+    export(*publish(twelve_patients(), root), root / "export", statement=STATED)
+    return root / "export"
 
 
 def metadata(folder):
@@ -149,7 +151,8 @@ def test_rai_properties_quote_the_figures_of_the_tables(folder):
     assert any("2026c" in line and "113100" in line for line in content["rai:dataPreprocessingProtocol"])
 
 
-def test_a_broken_file_is_told(folder):
+def test_a_broken_file_is_told(folder, tmp_path):
+    folder = shutil.copytree(folder, tmp_path / "export")
     content = metadata(folder)
     images = next(s for s in content["recordSet"] if s["@id"] == "images")
     images["field"][0]["source"]["fileObject"] = {"@id": "no_such_file"}
