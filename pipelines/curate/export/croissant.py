@@ -39,7 +39,7 @@ _DENSITY_WORDS = {
     "C": ("heterogeneously dense", "129718006"),
     "D": ("extremely dense", "129719003"),
 }
-"""BI-RADS 5th edition wording, and the code in SNOMED CT (DICOM CID 6000s, as structured reports carry it)."""
+"""BI-RADS 5th edition wording, and the SNOMED CT code that structured reports give it."""
 
 _CONTEXT = {
     "@language": "en",
