@@ -46,6 +46,7 @@ class World:
     augmented: list = field(default_factory=list)
     survivors: dict = field(default_factory=lambda: dict.fromkeys(DELIVERIES, 0))
     unknown: dict = field(default_factory=lambda: dict.fromkeys(DELIVERIES, 0))
+    unmarked: dict = field(default_factory=lambda: dict.fromkeys(DELIVERIES, 0))
     files_found: int | None = 7
     model: dict | None = None
     losses: list = field(default_factory=lambda: [{"images": 1, "critic": 0.5}])
@@ -55,7 +56,13 @@ class World:
         texts = REPORTS.build(self.reports[name]), DELIVERED_LABELS.build(self.delivered[name])
         return {
             **figures.inventory_figures(inventory, self.files_found),
-            **figures.objects_figures(inventory, objects, survivors=self.survivors[name], unknown=self.unknown[name]),
+            **figures.objects_figures(
+                inventory,
+                objects,
+                survivors=self.survivors[name],
+                unknown=self.unknown[name],
+                unmarked=self.unmarked[name],
+            ),
             **figures.texts_figures(inventory, *texts),
             **figures.images_figures(objects, IMAGES.build(self.images[name])),
         }
