@@ -11,6 +11,7 @@ from pipelines.storage.tables import DENSITIES, SPLITS
 from pipelines.storage.zones import Zones
 
 REPORTS = {
+    "readiness page": "evaluation/readiness_report/readiness.html",
     "readiness certificate": "evaluation/readiness_report/readiness.json",
     "level A contact sheet": "level_a/dataset/contact_sheet.png",
     "vendor curves": "level_b/vendor_curves/curves.png",

@@ -1,9 +1,12 @@
 """Where the data stand: the readiness certificate over everything that stands published."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from assets.level_a import tables_of
 from assets.level_c import objects_figures_in
@@ -12,8 +15,10 @@ from assets.rung import rung
 from assets.tables_at_hand import images_of, inventory_of, object_rows, objects_of
 from pipelines.readiness import figures
 from pipelines.readiness.certificate import write_certificate
+from pipelines.readiness.cost import climb_cost
 from pipelines.readiness.criteria import evaluate
 from pipelines.readiness.funnel import funnel
+from pipelines.readiness.page import PAGE, Exhibits, write_page
 from pipelines.storage.digests import sha256_of_json
 from pipelines.storage.publication import Staging, libraries
 from pipelines.storage.tables import (
@@ -45,9 +50,9 @@ UPSTREAM = (
 )
 
 
-@rung(KEY, deps=["level_b/harmonization", "level_a/dataset", "synthetic/augmented_dataset"], kinds={"json"})
+@rung(KEY, deps=["level_b/harmonization", "level_a/dataset", "synthetic/augmented_dataset"], kinds={"json", "html"})
 def readiness_report(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeResult:
-    """The readiness certificate: each level's criteria with figures, the funnel with every loss, counts per class."""
+    """The readiness certificate: each level's criteria with figures, the funnel with every loss; a page for auditors."""
 
     def build(staging: Staging) -> None:
         write_standing_certificate(ladder, staging.folder)
@@ -58,6 +63,7 @@ def readiness_report(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Ma
     lines += [f"| {c['statement']} | {c['level']} | {c['value']} | {c['holds']} |" for c in certificate["criteria"]]
     metadata = {
         "level": certificate["level"] or "none",
+        "page": dg.MetadataValue.path(made.folder / PAGE),
         "criteria": dg.MetadataValue.md("\n".join(lines)),
         "funnel": dg.MetadataValue.md("\n".join(f"- {step['count']} {step['step']}" for step in certificate["funnel"])),
     }
@@ -65,7 +71,7 @@ def readiness_report(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Ma
 
 
 def write_standing_certificate(ladder: Ladder, folder: Path) -> None:
-    """Measure everything that stands published and write ``readiness.json``.
+    """Measure everything that stands published and write ``readiness.json`` and the page that shows it.
 
     A model or synthetic set that was made from an earlier state of the data set does not count.
     """
@@ -74,17 +80,24 @@ def write_standing_certificate(ladder: Ladder, folder: Path) -> None:
     measured: dict[str, float | None] = {}
     dataset = exclusions = synthetic = None
     root = ladder.zones.publication
+    exhibits = Exhibits()
     if stands(ladder, "level_b/vendor_curves", "level_b/images", "level_c/objects", "level_c/reports"):
         curves = read_table(root("level_b/vendor_curves") / "vendor_curves.parquet", VENDOR_CURVES)
         measured |= figures.curves_figures(images, curves)
+        exhibits = with_picture(exhibits, "curves", root("level_b/vendor_curves") / "curves.png")
         if stands(ladder, "level_b/harmonization", "level_b/images", "level_b/vendor_curves"):
             found = read_table(root("level_b/harmonization") / "harmonization.parquet", HARMONIZATION)
             measured |= figures.harmonization_figures(found)
+            exhibits = with_picture(exhibits, "harmonization", root("level_b/harmonization") / "harmonization.png")
     if stands(ladder, "level_a/labels", "level_b/images", "level_c/objects", "level_c/reports"):
-        measured |= figures.labels_figures(images, read_table(root("level_a/labels") / "labels.parquet", LABELS))
+        labels = read_table(root("level_a/labels") / "labels.parquet", LABELS)
+        measured |= figures.labels_figures(images, labels)
+        exhibits = replace(exhibits, labels=labels, agreement=agreement_in(root("level_a/labels")))
     if stands(ladder, "level_a/dataset", "level_b/images", "level_b/vendor_curves", "level_a/labels"):
         dataset, exclusions, plan = tables_of(root("level_a/dataset"))
         measured |= figures.dataset_figures(images, dataset, exclusions, plan)
+        exhibits = replace(exhibits, dataset=dataset, plan=plan)
+        exhibits = with_picture(exhibits, "sheet", root("level_a/dataset") / "contact_sheet.png")
         if stands(ladder, "pgan/model", "level_a/dataset"):
             measured |= figures.model_figures(root("pgan/model"))
             if stands(ladder, "synthetic/images", "pgan/model", "level_a/dataset"):
@@ -94,7 +107,7 @@ def write_standing_certificate(ladder: Ladder, folder: Path) -> None:
                     folder_of = root("synthetic/augmented_dataset")
                     augmented = read_table(folder_of / "augmented.parquet", AUGMENTED)
                     measured |= figures.augmented_figures(dataset, augmented)
-    write_certificate(
+    content = write_certificate(
         folder,
         evaluate(measured, deliveries),
         figures=measured,
@@ -111,6 +124,21 @@ def write_standing_certificate(ladder: Ladder, folder: Path) -> None:
         key_fingerprint=ladder.key.fingerprint,
         versions={"midar": ladder.publisher.code_version, **libraries()},
     )
+    publisher = ladder.publisher
+    headings = [batch for asset in UPSTREAM[:2] for batch in publisher.ledger_of(asset).headings()]
+    of_all = {name: digest for name, digest in ladder.digests(*UPSTREAM).items() if name in UPSTREAM}
+    write_page(folder, content, replace(exhibits, costs=climb_cost(headings, UPSTREAM), digests=of_all))
+
+
+def with_picture(exhibits: Exhibits, name: str, picture: Path) -> Exhibits:
+    """The exhibits with a picture more, where the publication holds it."""
+    return replace(exhibits, pictures={**exhibits.pictures, name: picture}) if picture.exists() else exhibits
+
+
+def agreement_in(folder: Path) -> pa.Table | None:
+    """The table of readers' agreement in the labels' publication, where it holds one."""
+    path = folder / "agreement.parquet"
+    return pq.read_table(path) if path.exists() else None
 
 
 def stands(ladder: Ladder, asset: str, *upstream: str) -> bool:
