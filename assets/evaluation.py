@@ -52,7 +52,7 @@ UPSTREAM = (
 
 @rung(KEY, deps=["level_b/harmonization", "level_a/dataset", "synthetic/augmented_dataset"], kinds={"json", "html"})
 def readiness_report(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeResult:
-    """The readiness certificate: each level's criteria with figures, the funnel with every loss; a page for auditors."""
+    """The readiness certificate: each level's criteria with figures, the funnel with every loss; and its page."""
 
     def build(staging: Staging) -> None:
         write_standing_certificate(ladder, staging.folder)

@@ -46,8 +46,24 @@ def _cost(asset: str, batches: Sequence[Batch]) -> Cost:
     )
 
 
+def together(costs: Sequence[Cost], name: str) -> Cost:
+    """The sum of several assets' costs under a name."""
+    return Cost(
+        asset=name,
+        standing=sum(c.standing for c in costs),
+        seconds=_sum(c.seconds for c in costs),
+        recorded=sum(c.recorded for c in costs),
+        seconds_of_all=_sum(c.seconds_of_all for c in costs),
+        unknown=sum(c.unknown for c in costs),
+    )
+
+
 def _total(batches: Sequence[Batch]) -> float | None:
-    known = [seconds for seconds in map(_seconds, batches) if seconds is not None]
+    return _sum(map(_seconds, batches))
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
     return sum(known) if known else None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.readiness.cost import Cost
+from pipelines.readiness.cost import Cost, together
 from pipelines.readiness.criteria import LEVELS, RUNGS, load_levels
 from pipelines.readiness.page_drawings import LABELS, WIDTH, draw_bars, draw_flow, in_words
 from pipelines.readiness.page_pictures import inline_picture
@@ -25,6 +25,15 @@ PAGE = "readiness.html"
 
 NAMES = {"pgan": "pGAN", "synthetic": "Synthetic"}
 """Rungs whose name is not what stands in the certificate."""
+
+CHANNELS = {
+    "table": "labels table",
+    "sr": "structured report",
+    "text": "report text",
+    "review": "human review",
+    "pixels": "pixels",
+}
+"""The channels of labels (VOTES) in words."""
 
 _DEMANDS = {
     "==": "exactly {}",
@@ -64,7 +73,7 @@ def write_page(folder: Path, content: Mapping[str, Any], exhibits: Exhibits) -> 
         lstrip_blocks=True,
     )
     environment.filters |= {"figure": figure, "duration": duration, "words": in_words, "share": share}
-    rows = exhibits.dataset.to_pylist() if exhibits.dataset is not None else []
+    rows = _rows(exhibits.dataset)
     page = environment.get_template("page.html").render(
         certificate=content,
         certificate_sha256=sha256_of_file(folder / "readiness.json"),
@@ -83,13 +92,19 @@ def write_page(folder: Path, content: Mapping[str, Any], exhibits: Exhibits) -> 
         spoken=_channels(exhibits.labels),
         agreement=_any_table(exhibits.agreement),
         pictures={name: inline_picture(path) for name, path in exhibits.pictures.items()},
-        costs=exhibits.costs,
+        climb=_climb(exhibits.costs),
         digests=exhibits.digests,
         densities=DENSITIES,
         splits=SPLITS,
     )
     write_bytes(folder / PAGE, page.encode())
     return folder / PAGE
+
+
+def _rows(dataset: pa.Table | None) -> list[dict[str, Any]]:
+    """The rows of the level A set, with the names of vendor groups as they read well."""
+    rows = dataset.to_pylist() if dataset is not None else []
+    return [row | {"vendor_group": row["vendor_group"].replace("|", " · ")} for row in rows]
 
 
 def figure(value: Any) -> str:
@@ -110,7 +125,7 @@ def duration(seconds: float | None) -> str:
     """Seconds as a reader says them: ``0.4 s``, ``3 min 05 s``, ``2 h 07 min``; "not recorded" for None."""
     if seconds is None:
         return "not recorded"
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
@@ -139,6 +154,20 @@ def _rungs(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rungs
 
 
+def _climb(costs: Sequence[Cost]) -> list[tuple[Cost, list[Cost]]]:
+    """Each rung's cost with that of its assets, and the cost of all at the end; empty where there is none."""
+    rungs: dict[str, list[Cost]] = {}
+    for cost in costs:
+        rungs.setdefault(cost.asset.split("/")[0], []).append(cost)
+    lines = [(together(own, _rung_name(group)), own) for group, own in rungs.items()]
+    return [*lines, (together(costs, "Together"), [])] if lines else []
+
+
+def _rung_name(group: str) -> str:
+    """``level_d`` is "Level D"; ``pgan`` is "pGAN"."""
+    return NAMES.get(group, f"Level {group.removeprefix('level_').upper()}")
+
+
 def _demand(criterion: Mapping[str, Any]) -> str:
     return _DEMANDS[criterion["operator"]].format(figure(criterion["threshold"]))
 
@@ -164,7 +193,10 @@ def _channels(labels: pa.Table | None) -> list[tuple[str, int]] | None:
     if labels is None:
         return None
     pairs = zip(labels["sources"].to_pylist(), labels["density"].to_pylist(), strict=True)
-    counts = Counter(" + ".join(json.loads(sources)) if density else "no density" for sources, density in pairs)
+    counts = Counter(
+        " + ".join(CHANNELS.get(s, s) for s in json.loads(sources)) if density else "no density"
+        for sources, density in pairs
+    )
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 

@@ -100,12 +100,13 @@ def draw_flow(steps: Sequence[Mapping[str, Any]]) -> Flow:
     nodes: list[Node] = []
     branches: list[Branch] = []
     y = 0.0
-    for step, following in zip(steps, [*steps[1:], None], strict=True):
+    for number, step in enumerate(steps, 1):
         text, width = f"{step['count']:,} {step['step']}", unit * step["count"]
-        if following is None:
+        if number == len(steps):
             nodes.append(Node(text, y, width, 0.0, 0.0))
             y += _BAR
             break
+        following = steps[number]
         drawn, bottom = _branches(_largest(following["lost"], MOST_LOSSES), unit, width, y + _BAR)
         branches += drawn
         end = max(bottom, y + _BAR + _ROW)
@@ -114,9 +115,7 @@ def draw_flow(steps: Sequence[Mapping[str, Any]]) -> Flow:
     return Flow(tuple(nodes), tuple(branches), y + 4)
 
 
-def _branches(
-    lost: Sequence[tuple[str, int]], unit: float, right: float, top: float
-) -> tuple[list[Branch], float]:
+def _branches(lost: Sequence[tuple[str, int]], unit: float, right: float, top: float) -> tuple[list[Branch], float]:
     """The bands of the losses that leave a bar whose right end is at ``right``; and how far down they reach."""
     drawn = []
     y = top + _TURN
@@ -138,7 +137,7 @@ def _branches(
 
 
 def _band(right: float, top: float, upper: float, thick: float) -> str:
-    """A band that comes down with its right edge at ``right`` and turns to the right with its upper edge at ``upper``."""
+    """A band that comes down with its right edge at ``right`` and turns right with its upper edge at ``upper``."""
     turn, corner = upper - _TURN, right + _TURN
     outer = _TURN + thick
     return (

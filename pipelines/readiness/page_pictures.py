@@ -13,7 +13,6 @@ MOST_BYTES = 400_000
 """A picture that is larger as PNG is made smaller until it is not."""
 
 _SMALLER = 0.8
-_COLORS = 128
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Inlined:
 
 
 def inline_picture(path: Path) -> Inlined:
-    """A PNG as a data URI: gray stays gray, colors become a palette. The same file gives the same text.
+    """A PNG as a data URI, gray or in colors as it was. The same file gives the same text.
 
     Raises OSError where the file is missing or no picture.
     """
@@ -50,10 +49,6 @@ def _resized(picture: Any, share: float) -> Any:
 
 
 def _png(picture: Any) -> bytes:
-    from PIL import Image
-
-    if picture.mode == "RGB":
-        picture = picture.quantize(_COLORS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
