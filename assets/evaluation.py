@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets.level_a import tables_of
@@ -81,6 +80,8 @@ def write_standing_certificate(ladder: Ladder, folder: Path) -> None:
     dataset = exclusions = synthetic = None
     root = ladder.zones.publication
     exhibits = Exhibits()
+    if stands(ladder, "level_b/splits", "level_b/images", "level_c/objects", "level_c/reports"):
+        exhibits = with_picture(exhibits, "pairs", root("level_b/splits") / "pairs.png")
     if stands(ladder, "level_b/vendor_curves", "level_b/images", "level_c/objects", "level_c/reports"):
         curves = read_table(root("level_b/vendor_curves") / "vendor_curves.parquet", VENDOR_CURVES)
         measured |= figures.curves_figures(images, curves)
@@ -92,11 +93,12 @@ def write_standing_certificate(ladder: Ladder, folder: Path) -> None:
     if stands(ladder, "level_a/labels", "level_b/images", "level_c/objects", "level_c/reports"):
         labels = read_table(root("level_a/labels") / "labels.parquet", LABELS)
         measured |= figures.labels_figures(images, labels)
-        exhibits = replace(exhibits, labels=labels, agreement=agreement_in(root("level_a/labels")))
+        exhibits = with_tables(replace(exhibits, labels=labels), root("level_a/labels"), "agreement")
     if stands(ladder, "level_a/dataset", "level_b/images", "level_b/vendor_curves", "level_a/labels"):
         dataset, exclusions, plan = tables_of(root("level_a/dataset"))
         measured |= figures.dataset_figures(images, dataset, exclusions, plan)
         exhibits = replace(exhibits, dataset=dataset, plan=plan)
+        exhibits = with_tables(exhibits, root("level_a/dataset"), "association", "power")
         exhibits = with_picture(exhibits, "sheet", root("level_a/dataset") / "contact_sheet.png")
         if stands(ladder, "pgan/model", "level_a/dataset"):
             measured |= figures.model_figures(root("pgan/model"))
@@ -135,10 +137,11 @@ def with_picture(exhibits: Exhibits, name: str, picture: Path) -> Exhibits:
     return replace(exhibits, pictures={**exhibits.pictures, name: picture}) if picture.exists() else exhibits
 
 
-def agreement_in(folder: Path) -> pa.Table | None:
-    """The table of readers' agreement in the labels' publication, where it holds one."""
-    path = folder / "agreement.parquet"
-    return pq.read_table(path) if path.exists() else None
+def with_tables(exhibits: Exhibits, folder: Path, *names: str) -> Exhibits:
+    """The exhibits with those of the named tables that a publication holds."""
+    paths = {name: folder / f"{name}.parquet" for name in names}
+    found = {name: pq.read_table(path) for name, path in paths.items() if path.exists()}
+    return replace(exhibits, tables={**exhibits.tables, **found})
 
 
 def stands(ladder: Ladder, asset: str, *upstream: str) -> bool:

@@ -35,6 +35,9 @@ CHANNELS = {
 }
 """The channels of labels (VOTES) in words."""
 
+MOST_TABLE_ROWS = 60
+"""Rows shown of a table that was published elsewhere."""
+
 _DEMANDS = {
     "==": "exactly {}",
     "<=": "at most {}",
@@ -48,14 +51,15 @@ _DEMANDS = {
 class Exhibits:
     """What the page shows beside the certificate; what is missing is said to be missing.
 
-    ``pictures`` may name curves, harmonization and sheet (PNG); ``agreement`` is any table of readers' agreement;
-    ``digests`` are the content digests of publications that stand.
+    ``pictures`` may name pairs, curves, harmonization and sheet (PNG). ``tables`` may name agreement (of readers),
+    association (of label and vendor) and power, of whatever columns. ``digests`` are the content digests of
+    publications that stand.
     """
 
     dataset: pa.Table | None = None
     labels: pa.Table | None = None
     plan: pa.Table | None = None
-    agreement: pa.Table | None = None
+    tables: Mapping[str, pa.Table] = field(default_factory=dict)
     pictures: Mapping[str, Path] = field(default_factory=dict)
     costs: Sequence[Cost] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
@@ -90,7 +94,7 @@ def write_page(folder: Path, content: Mapping[str, Any], exhibits: Exhibits) -> 
         matrix=_matrix(rows),
         plan=exhibits.plan.to_pylist() if exhibits.plan is not None else [],
         spoken=_channels(exhibits.labels),
-        agreement=_any_table(exhibits.agreement),
+        tables={name: _any_table(table) for name, table in exhibits.tables.items() if table.num_rows},
         pictures={name: inline_picture(path) for name, path in exhibits.pictures.items()},
         climb=_climb(exhibits.costs),
         digests=exhibits.digests,
@@ -200,8 +204,7 @@ def _channels(labels: pa.Table | None) -> list[tuple[str, int]] | None:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _any_table(table: pa.Table | None) -> dict[str, Any] | None:
-    """A table as headings and rows, whatever its columns."""
-    if table is None or not table.num_rows:
-        return None
-    return {"head": [in_words(n) for n in table.column_names], "rows": [list(r.values()) for r in table.to_pylist()]}
+def _any_table(table: pa.Table) -> dict[str, Any]:
+    """A table as headings and rows, whatever its columns; of a long one the first rows, and how many more there are."""
+    rows = [list(row.values()) for row in table.slice(0, MOST_TABLE_ROWS).to_pylist()]
+    return {"head": [in_words(n) for n in table.column_names], "rows": rows, "more": table.num_rows - len(rows)}

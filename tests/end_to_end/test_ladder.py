@@ -68,7 +68,7 @@ def test_the_page_for_auditors_is_named_and_tells_what_the_climb_cost(demo: Ran)
     cost = page[page.index('<section id="cost"') :]
     assert all(group in cost for group in ("Level D", "Level C", "Level B", "Level A", "pGAN", "Synthetic"))
     assert "not recorded" not in cost
-    assert page.count("data:image/png;base64,") == 3
+    assert page.count("data:image/png;base64,") >= 3
 
 
 def test_vendors_are_harder_to_tell_with_the_curves_and_the_certificate_says_so(demo: Ran) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from pipelines.readiness.certificate import write_certificate
 from pipelines.readiness.cost import Cost
 from pipelines.readiness.criteria import RUNGS, evaluate, load_criteria, load_levels
-from pipelines.readiness.page import Exhibits, duration, figure, write_page
+from pipelines.readiness.page import MOST_TABLE_ROWS, Exhibits, duration, figure, write_page
 from pipelines.readiness.page_pictures import MOST_BYTES, MOST_WIDTH, inline_picture
 from pipelines.storage.tables import DATASET, LABELS, PLAN
 from tests.readiness.reading import Page
@@ -38,7 +38,7 @@ def exhibits_of(world, picture=None, **given):
         "dataset": DATASET.build(world.dataset),
         "labels": LABELS.build(world.labels),
         "plan": PLAN.build(world.plan),
-        "pictures": dict.fromkeys(("curves", "harmonization", "sheet"), picture) if picture else {},
+        "pictures": dict.fromkeys(("pairs", "curves", "harmonization", "sheet"), picture) if picture else {},
         "costs": COSTS,
         "digests": {"level_a/dataset": "ab" * 32},
     }
@@ -91,7 +91,7 @@ def test_what_was_not_measured_is_said_so(tmp_path):
     assert sum(v == "? not measured not required" for v in verdicts.values()) == len(optional) > 0
     assert sum(v == "? not measured" for v in verdicts.values()) == len(verdicts) - len(optional)
     assert "The data stand below level D" in page.words
-    assert page.words.count("Not measured:") == 7
+    assert page.words.count("Not measured:") == 8
 
 
 def test_every_loss_is_in_the_table_and_in_the_picture(world, tmp_path):
@@ -117,7 +117,7 @@ def test_the_page_refers_to_nothing_outside(world, tmp_path, picture):
     _, text = written(world, tmp_path, picture)
     page = Page(text)
     assert page.open == []
-    assert len(page.of("img")) == 3
+    assert len(page.of("img")) == 4
     assert all(value.startswith("data:image/png;base64,") for value in page.references())
     assert not re.search(r"https?:|//|url\(|@import", page.style)
     assert not re.search(r"https?://|file:", text)
@@ -183,10 +183,18 @@ def test_counts_of_the_set_are_told(world, tmp_path):
 
 def test_agreement_is_shown_where_it_was_published(world, tmp_path):
     table = pa.table({"reader_pair": ["R-1, R-2"], "quadratic_kappa": [0.71234], "images": [40]})
-    page = Page(written(world, tmp_path, agreement=table)[1])
+    page = Page(written(world, tmp_path, tables={"agreement": table})[1])
     assert ["reader pair", "quadratic kappa", "images"] in page.rows
     assert ["R-1, R-2", "0.712", "40"] in page.rows
     assert "hold no table of agreement" not in page.words
+
+
+def test_of_a_long_table_the_first_rows_are_shown(world, tmp_path):
+    table = pa.table({"split": [f"row {n}" for n in range(MOST_TABLE_ROWS + 5)]})
+    page = Page(written(world, tmp_path, tables={"power": table})[1])
+    assert [f"row {MOST_TABLE_ROWS - 1}"] in page.rows
+    assert [f"row {MOST_TABLE_ROWS}"] not in page.rows
+    assert "5 more rows stand in the publication" in page.words
 
 
 def test_what_comes_from_headers_is_escaped(world, tmp_path):
