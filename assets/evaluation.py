@@ -1,10 +1,11 @@
 """Where the data stand: the readiness certificate over everything that stands published."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets.level_a import tables_of
@@ -76,6 +77,42 @@ def write_standing_certificate(ladder: Ladder, folder: Path) -> None:
     """
     images = images_of(ladder)
     deliveries = {p: delivery_figures(ladder, p) for p in ladder.partitions("level_d/inventory")}
+    found = measure_set(ladder, images)
+    content = write_certificate(
+        folder,
+        evaluate(found.figures, deliveries),
+        figures=found.figures,
+        deliveries=deliveries,
+        funnel=funnel(
+            inventory=inventory_of(ladder),
+            objects=objects_of(ladder),
+            images=images,
+            dataset=found.exhibits.dataset,
+            exclusions=found.exclusions,
+        ),
+        dataset=found.exhibits.dataset,
+        synthetic=found.synthetic,
+        key_fingerprint=ladder.key.fingerprint,
+        versions={"midar": ladder.publisher.code_version, **libraries()},
+    )
+    ledgers = [ladder.publisher.ledger_of(asset) for asset in ("level_d/inventory", KEY)]
+    costs = climb_cost((batch for ledger in ledgers for batch in ledger.headings()), UPSTREAM)
+    of_all = {name: digest for name, digest in ladder.digests(*UPSTREAM).items() if name in UPSTREAM}
+    write_page(folder, content, replace(found.exhibits, costs=costs, digests=of_all))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured over all deliveries, what the page shows of it, and the tables that are counted."""
+
+    figures: dict[str, float | None]
+    exhibits: Exhibits
+    exclusions: pa.Table | None
+    synthetic: pa.Table | None
+
+
+def measure_set(ladder: Ladder, images: pa.Table) -> Measured:
+    """The figures of everything that stands published over all deliveries, made from what stands upstream now."""
     measured: dict[str, float | None] = {}
     dataset = exclusions = synthetic = None
     root = ladder.zones.publication
@@ -109,27 +146,7 @@ def write_standing_certificate(ladder: Ladder, folder: Path) -> None:
                     folder_of = root("synthetic/augmented_dataset")
                     augmented = read_table(folder_of / "augmented.parquet", AUGMENTED)
                     measured |= figures.augmented_figures(dataset, augmented)
-    content = write_certificate(
-        folder,
-        evaluate(measured, deliveries),
-        figures=measured,
-        deliveries=deliveries,
-        funnel=funnel(
-            inventory=inventory_of(ladder),
-            objects=objects_of(ladder),
-            images=images,
-            dataset=dataset,
-            exclusions=exclusions,
-        ),
-        dataset=dataset,
-        synthetic=synthetic,
-        key_fingerprint=ladder.key.fingerprint,
-        versions={"midar": ladder.publisher.code_version, **libraries()},
-    )
-    publisher = ladder.publisher
-    headings = [batch for asset in UPSTREAM[:2] for batch in publisher.ledger_of(asset).headings()]
-    of_all = {name: digest for name, digest in ladder.digests(*UPSTREAM).items() if name in UPSTREAM}
-    write_page(folder, content, replace(exhibits, costs=climb_cost(headings, UPSTREAM), digests=of_all))
+    return Measured(measured, exhibits, exclusions, synthetic)
 
 
 def with_picture(exhibits: Exhibits, name: str, picture: Path) -> Exhibits:
