@@ -1,7 +1,9 @@
 """What the climb cost is read from the ledgers alone."""
 
+import json
 from dataclasses import replace
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines.readiness.cost import climb_cost, together
@@ -75,7 +77,13 @@ def test_a_publication_says_when_its_making_began(tmp_path):
 
 def test_a_ledger_from_before_can_still_be_read(tmp_path):
     ledger = Ledger(tmp_path)
-    ledger.append([], asset="level_b/images", partition="", **HEADING)
-    (heading,) = ledger.headings()
+    ledger.append([], asset="level_b/images", partition="", started_at="2026-03-01T10:00:00+00:00", **HEADING)
+    (path,) = tmp_path.glob("*.parquet")
+    table = pq.read_table(path)
+    stated = json.loads(table.schema.metadata[b"batch"])
+    del stated["started_at"]
+    pq.write_table(table.replace_schema_metadata({"batch": json.dumps(stated)}), path)
+    (heading,) = Ledger(tmp_path).headings()
+    assert ledger.broken_links() == []
     assert heading.started_at == ""
     assert climb_cost([heading], ("level_b/images",))[0].unknown == 1
