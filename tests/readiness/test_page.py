@@ -52,15 +52,16 @@ def written(world, folder, picture=None, **given):
 
 
 def test_every_criterion_is_told_with_figure_demand_verdict_and_source(world, tmp_path, picture):
-    _, text = written(world, tmp_path, picture)
+    content, text = written(world, tmp_path, picture)
     page = Page(text)
+    results = {c["id"]: c for c in content["criteria"]}
     for criterion in load_criteria():
         row = next(r for r in page.rows if r[0].startswith(criterion.statement) and criterion.id in r[0])
         assert criterion.how in row[0]
         assert f"Source: {criterion.source}." in row[0]
-        assert row[1] != "not measured"
+        assert row[1] == figure(results[criterion.id]["value"])
         assert figure(criterion.threshold) in row[2] or criterion.operator == "measured"
-        assert row[3] == "✓ holds"
+        assert row[3].startswith({True: "✓ holds", None: "? not measured"}[results[criterion.id]["holds"]])
     for level in load_levels().values():
         assert level.meaning in page.words
     assert "The data stand on level A" in page.words
