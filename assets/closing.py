@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from pipelines.storage.tables import DENSITIES, SPLITS
 from pipelines.storage.zones import Zones
 
 REPORTS = {
+    "readiness page": "evaluation/readiness_report/readiness.html",
     "readiness certificate": "evaluation/readiness_report/readiness.json",
     "level A contact sheet": "level_a/dataset/contact_sheet.png",
     "export of level A": "level_a/export/README.md",
@@ -35,8 +36,12 @@ def level_line(zones: Zones) -> str:
     level = certificate["level"]
     words = f"The data stand on MIDaR level {level}." if level else "The data stand below MIDaR level D."
     missing = {c["id"]: c for c in certificate["criteria"]}
-    hindrances = [f"{missing[i]['statement']} (measured: {missing[i]['value']})" for i in certificate["next"]]
+    hindrances = [f"{missing[i]['statement']} ({_measured(missing[i]['value'])})" for i in certificate["next"]]
     return words + (f" Next rung hindered by: {'; '.join(hindrances)}." if hindrances else "")
+
+
+def _measured(value: float | None) -> str:
+    return "not measured" if value is None else f"measured: {value}"
 
 
 def print_closing(console: Console, zones: Zones) -> None:
@@ -51,7 +56,7 @@ def print_closing(console: Console, zones: Zones) -> None:
     if model.exists():
         console.print(f"The pGAN was not trained: {json.loads(model.read_text())['reason']}.", highlight=False)
     console.print(f"[bold]{level_line(zones)}[/bold]", highlight=False)
-    reports = Table("report", "file")
+    reports = Table("report", Column("file", overflow="fold"))
     for name, path in REPORTS.items():
         if (zones.research / path).exists():
             reports.add_row(name, _shown(zones.research / path))

@@ -1,9 +1,12 @@
 """Where the data stand: the readiness certificate over everything that stands published."""
 
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from assets.leaving import published_figures
 from assets.level_a import tables_of
@@ -13,8 +16,10 @@ from assets.rung import rung
 from assets.tables_at_hand import images_of, inventory_of, object_rows, objects_of
 from pipelines.readiness import figures
 from pipelines.readiness.certificate import write_certificate
+from pipelines.readiness.cost import climb_cost
 from pipelines.readiness.criteria import evaluate
 from pipelines.readiness.funnel import funnel
+from pipelines.readiness.page import PAGE, Exhibits, write_page
 from pipelines.storage.digests import sha256_of_json
 from pipelines.storage.publication import Staging, libraries
 from pipelines.storage.tables import (
@@ -50,10 +55,10 @@ UPSTREAM = (
 @rung(
     KEY,
     deps=["level_b/harmonization", "level_a/dataset", "level_a/export", "synthetic/augmented_dataset"],
-    kinds={"json"},
+    kinds={"json", "html"},
 )
 def readiness_report(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeResult:
-    """The readiness certificate: each level's criteria with figures, the funnel with every loss, counts per class."""
+    """The readiness certificate: each level's criteria with figures, the funnel with every loss; and its page."""
 
     def build(staging: Staging) -> None:
         write_standing_certificate(ladder, staging.folder)
@@ -64,6 +69,7 @@ def readiness_report(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Ma
     lines += [f"| {c['statement']} | {c['level']} | {c['value']} | {c['holds']} |" for c in certificate["criteria"]]
     metadata = {
         "level": certificate["level"] or "none",
+        "page": dg.MetadataValue.path(made.folder / PAGE),
         "criteria": dg.MetadataValue.md("\n".join(lines)),
         "funnel": dg.MetadataValue.md("\n".join(f"- {step['count']} {step['step']}" for step in certificate["funnel"])),
     }
@@ -71,26 +77,72 @@ def readiness_report(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Ma
 
 
 def write_standing_certificate(ladder: Ladder, folder: Path) -> None:
-    """Measure everything that stands published and write ``readiness.json``.
+    """Measure everything that stands published and write ``readiness.json`` and the page that shows it.
 
     A model or synthetic set that was made from an earlier state of the data set does not count.
     """
     images = images_of(ladder)
     deliveries = {p: delivery_figures(ladder, p) for p in ladder.partitions("level_d/inventory")}
+    found = measure_set(ladder, images)
+    content = write_certificate(
+        folder,
+        evaluate(found.figures, deliveries),
+        figures=found.figures,
+        deliveries=deliveries,
+        funnel=funnel(
+            inventory=inventory_of(ladder),
+            objects=objects_of(ladder),
+            images=images,
+            dataset=found.exhibits.dataset,
+            exclusions=found.exclusions,
+        ),
+        dataset=found.exhibits.dataset,
+        synthetic=found.synthetic,
+        key_fingerprint=ladder.key.fingerprint,
+        versions={"midar": ladder.publisher.code_version, **libraries()},
+    )
+    ledgers = [ladder.publisher.ledger_of(asset) for asset in ("level_d/inventory", KEY)]
+    costs = climb_cost((batch for ledger in ledgers for batch in ledger.headings()), UPSTREAM)
+    of_all = {name: digest for name, digest in ladder.digests(*UPSTREAM).items() if name in UPSTREAM}
+    write_page(folder, content, replace(found.exhibits, costs=costs, digests=of_all))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured over all deliveries, what the page shows of it, and the tables that are counted."""
+
+    figures: dict[str, float | None]
+    exhibits: Exhibits
+    exclusions: pa.Table | None
+    synthetic: pa.Table | None
+
+
+def measure_set(ladder: Ladder, images: pa.Table) -> Measured:
+    """The figures of everything that stands published over all deliveries, made from what stands upstream now."""
     measured: dict[str, float | None] = {}
     dataset = exclusions = synthetic = None
     root = ladder.zones.publication
+    exhibits = Exhibits()
+    if stands(ladder, "level_b/splits", "level_b/images", "level_c/objects", "level_c/reports"):
+        exhibits = with_picture(exhibits, "pairs", root("level_b/splits") / "pairs.png")
     if stands(ladder, "level_b/vendor_curves", "level_b/images", "level_c/objects", "level_c/reports"):
         curves = read_table(root("level_b/vendor_curves") / "vendor_curves.parquet", VENDOR_CURVES)
         measured |= figures.curves_figures(images, curves)
+        exhibits = with_picture(exhibits, "curves", root("level_b/vendor_curves") / "curves.png")
         if stands(ladder, "level_b/harmonization", "level_b/images", "level_b/vendor_curves"):
             found = read_table(root("level_b/harmonization") / "harmonization.parquet", HARMONIZATION)
             measured |= figures.harmonization_figures(found)
+            exhibits = with_picture(exhibits, "harmonization", root("level_b/harmonization") / "harmonization.png")
     if stands(ladder, "level_a/labels", "level_b/images", "level_c/objects", "level_c/reports"):
-        measured |= figures.labels_figures(images, read_table(root("level_a/labels") / "labels.parquet", LABELS))
+        labels = read_table(root("level_a/labels") / "labels.parquet", LABELS)
+        measured |= figures.labels_figures(images, labels)
+        exhibits = with_tables(replace(exhibits, labels=labels), root("level_a/labels"), "agreement")
     if stands(ladder, "level_a/dataset", "level_b/images", "level_b/vendor_curves", "level_a/labels"):
         dataset, exclusions, plan = tables_of(root("level_a/dataset"))
         measured |= figures.dataset_figures(images, dataset, exclusions, plan)
+        exhibits = replace(exhibits, dataset=dataset, plan=plan)
+        exhibits = with_tables(exhibits, root("level_a/dataset"), "association", "power")
+        exhibits = with_picture(exhibits, "sheet", root("level_a/dataset") / "contact_sheet.png")
         if stands(
             ladder, "level_a/export", "level_c/objects", "level_b/vendor_curves", "level_a/labels", "level_a/dataset"
         ):
@@ -104,23 +156,19 @@ def write_standing_certificate(ladder: Ladder, folder: Path) -> None:
                     folder_of = root("synthetic/augmented_dataset")
                     augmented = read_table(folder_of / "augmented.parquet", AUGMENTED)
                     measured |= figures.augmented_figures(dataset, augmented)
-    write_certificate(
-        folder,
-        evaluate(measured, deliveries),
-        figures=measured,
-        deliveries=deliveries,
-        funnel=funnel(
-            inventory=inventory_of(ladder),
-            objects=objects_of(ladder),
-            images=images,
-            dataset=dataset,
-            exclusions=exclusions,
-        ),
-        dataset=dataset,
-        synthetic=synthetic,
-        key_fingerprint=ladder.key.fingerprint,
-        versions={"midar": ladder.publisher.code_version, **libraries()},
-    )
+    return Measured(measured, exhibits, exclusions, synthetic)
+
+
+def with_picture(exhibits: Exhibits, name: str, picture: Path) -> Exhibits:
+    """The exhibits with a picture more, where the publication holds it."""
+    return replace(exhibits, pictures={**exhibits.pictures, name: picture}) if picture.exists() else exhibits
+
+
+def with_tables(exhibits: Exhibits, folder: Path, *names: str) -> Exhibits:
+    """The exhibits with those of the named tables that a publication holds."""
+    paths = {name: folder / f"{name}.parquet" for name in names}
+    found = {name: pq.read_table(path) for name, path in paths.items() if path.exists()}
+    return replace(exhibits, tables={**exhibits.tables, **found})
 
 
 def stands(ladder: Ladder, asset: str, *upstream: str) -> bool:

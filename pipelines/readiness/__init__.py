@@ -1,1 +1,1 @@
-"""Where the data stand: the criteria of each level, the figures that they measure, and the certificate."""
+"""Where the data stand: the criteria of each level, the figures that they measure, the certificate, and its page."""

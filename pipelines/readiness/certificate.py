@@ -15,7 +15,7 @@ from pipelines.readiness.funnel import Step
 from pipelines.storage.atomic import write_json
 
 TASK = "Classification of breast density, BI-RADS 5th edition categories A to D, from one normalized mammogram"
-FORMAT = 1
+FORMAT = 2
 
 
 def write_certificate(
@@ -73,10 +73,13 @@ def _criterion(result: CriterionResult) -> dict[str, Any]:
         "id": criterion.id,
         "level": criterion.level,
         "asset": criterion.asset,
+        "scope": criterion.scope,
         "statement": criterion.statement,
         "measure": criterion.measure,
+        "how": criterion.how,
         "operator": criterion.operator,
         "threshold": criterion.threshold,
+        "gate": criterion.gate,
         "required": criterion.required,
         "source": criterion.source,
         "value": result.value,

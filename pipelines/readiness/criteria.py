@@ -32,6 +32,14 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
 
 
 @dataclass(frozen=True)
+class Level:
+    """A rung in words: its short title, and what standing on it means."""
+
+    title: str
+    meaning: str
+
+
+@dataclass(frozen=True)
 class Criterion:
     """One demand: ``measure`` must keep to ``operator threshold``; see criteria.toml for each field's meaning."""
 
@@ -46,6 +54,7 @@ class Criterion:
     gate: bool
     required: bool
     source: str
+    how: str = ""
 
     def __post_init__(self) -> None:
         if self.level not in RUNGS or self.operator not in _OPERATORS or self.scope not in ("delivery", "set"):
@@ -95,6 +104,13 @@ def load_criteria(path: Path = CRITERIA) -> tuple[Criterion, ...]:
     if len({c.id for c in criteria}) < len(criteria):
         raise ValueError("two criteria have the same id")
     return tuple(sorted(criteria, key=lambda c: RUNGS.index(c.level)))
+
+
+@cache
+def load_levels(path: Path = CRITERIA) -> dict[str, Level]:
+    """Each rung of RUNGS in words. Raises KeyError or TypeError where the file lacks one."""
+    entries = tomllib.loads(path.read_text())["level"]
+    return {rung: Level(**entries[rung]) for rung in RUNGS}
 
 
 def criteria_of(asset: str) -> tuple[Criterion, ...]:

@@ -6,7 +6,7 @@ Figures that count offences are 0 where all is well. None means not measured.
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -257,7 +257,7 @@ def _in_two_splits(frame: pd.DataFrame, name: str) -> int:
     return int((frame.groupby(name)["split"].nunique() > 1).sum())
 
 
-def _short(row: dict[str, Any]) -> int:
+def _short(row: Mapping[Any, Any]) -> int:
     return int(row["target"]) - int(row["real"])
 
 

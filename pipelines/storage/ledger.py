@@ -52,7 +52,11 @@ class LedgerRow:
 
 @dataclass(frozen=True)
 class Batch:
-    """The heading of a batch: one publication of an asset."""
+    """The heading of a batch: one publication of an asset.
+
+    ``recorded_at`` is when it was published and ``started_at`` when its making began, both in UTC as ISO 8601; the
+    latter is empty in batches that were written before it was recorded.
+    """
 
     sequence: int
     previous_sha256: str
@@ -65,6 +69,7 @@ class Batch:
     libraries: dict[str, str]
     key_fingerprint: str
     recorded_at: str
+    started_at: str = ""
 
 
 class Ledger:
@@ -81,7 +86,7 @@ class Ledger:
             batch = Batch(
                 sequence=int(last[0].stem) + 1 if last else 1,
                 previous_sha256=sha256_of_file(last[0]) if last else _FIRST,
-                recorded_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                recorded_at=now(),
                 **heading,  # type: ignore[arg-type]
             )
             table = pa.table(
@@ -137,6 +142,11 @@ class Ledger:
         with (self.folder / ".lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def now() -> str:
+    """The time in UTC, to the millisecond, as the ledger writes it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 @lru_cache(maxsize=4096)

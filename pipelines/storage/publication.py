@@ -17,7 +17,7 @@ import pipelines
 from pipelines.storage.atomic import publish_folder, recover_folder
 from pipelines.storage.digests import sha256_of_file, sha256_of_json
 from pipelines.storage.keys import VaultKeyError
-from pipelines.storage.ledger import FILE, Batch, Ledger, LedgerRow
+from pipelines.storage.ledger import FILE, Batch, Ledger, LedgerRow, now
 from pipelines.storage.zones import Zones
 
 LIBRARIES = ("numpy", "pandas", "pyarrow", "pydicom", "scikit-image", "torch", "presidio-analyzer", "imagecodecs")
@@ -98,6 +98,7 @@ class Publisher:
         """
         final = self.zones.publication(asset, partition)
         staging = final.parent / f".staging-{final.name}"
+        started = now()
         recover_folder(final)
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
@@ -118,6 +119,7 @@ class Publisher:
             code_version=self.code_version,
             libraries=libraries(),
             key_fingerprint=self.key_fingerprint,
+            started_at=started,
         )
 
     @property

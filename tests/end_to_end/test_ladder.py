@@ -1,5 +1,6 @@
 """The demo's own output: every file accounted for, every rung reached, synthetic breasts whose density follows."""
 
+import html
 import json
 from itertools import pairwise
 
@@ -8,6 +9,8 @@ import pandas as pd
 import pydicom
 import pytest
 
+from pipelines.readiness.criteria import load_criteria
+from pipelines.readiness.page import PAGE
 from pipelines.storage.shards import ShardReader
 from pipelines.storage.tables import (
     AUGMENTED,
@@ -56,6 +59,16 @@ def test_level_a_is_reached_and_written_down(demo: Ran) -> None:
     certificate = json.loads((demo.research / "evaluation/readiness_report/readiness.json").read_text())
     assert certificate["level"] == "A"
     assert "level A" in demo.printed
+
+
+def test_the_page_for_auditors_is_named_and_tells_what_the_climb_cost(demo: Ran) -> None:
+    page = html.unescape((demo.research / "evaluation/readiness_report" / PAGE).read_text())
+    assert all(c.statement in page for c in load_criteria())
+    assert "readiness page" in demo.printed
+    cost = page[page.index('<section id="cost"') :]
+    assert all(group in cost for group in ("Level D", "Level C", "Level B", "Level A", "pGAN", "Synthetic"))
+    assert "not recorded" not in cost
+    assert page.count("data:image/png;base64,") >= 3
 
 
 def test_vendors_are_harder_to_tell_with_the_curves_and_the_certificate_says_so(demo: Ran) -> None:

@@ -46,16 +46,31 @@ class World:
     augmented: list = field(default_factory=list)
     survivors: dict = field(default_factory=lambda: dict.fromkeys(DELIVERIES, 0))
     unknown: dict = field(default_factory=lambda: dict.fromkeys(DELIVERIES, 0))
+    unmarked: dict = field(default_factory=lambda: dict.fromkeys(DELIVERIES, 0))
     files_found: int | None = 7
     model: dict | None = None
     losses: list = field(default_factory=lambda: [{"images": 1, "critic": 0.5}])
+    export: dict = field(
+        default_factory=lambda: {
+            "a_export_unlike_manifest": 0,
+            "a_export_unaccounted": 0,
+            "a_export_croissant_errors": 0,
+            "a_export_identifiers": 0,
+        }
+    )
 
     def delivery_figures(self, name):
         inventory, objects = INVENTORY.build(self.inventory[name]), OBJECTS.build(self.objects[name])
         texts = REPORTS.build(self.reports[name]), DELIVERED_LABELS.build(self.delivered[name])
         return {
             **figures.inventory_figures(inventory, self.files_found),
-            **figures.objects_figures(inventory, objects, survivors=self.survivors[name], unknown=self.unknown[name]),
+            **figures.objects_figures(
+                inventory,
+                objects,
+                survivors=self.survivors[name],
+                unknown=self.unknown[name],
+                unmarked=self.unmarked[name],
+            ),
             **figures.texts_figures(inventory, *texts),
             **figures.images_figures(objects, IMAGES.build(self.images[name])),
         }
@@ -77,6 +92,7 @@ class World:
             **figures.model_figures(folder),
             **figures.synthetic_figures(plan, SYNTHETIC.build(self.synthetic)),
             **figures.augmented_figures(dataset, AUGMENTED.build(self.augmented)),
+            **self.export,
         }
 
 

@@ -1,6 +1,15 @@
 import pytest
 
-from pipelines.readiness.criteria import LEVELS, RUNGS, Criterion, check, criteria_of, evaluate, load_criteria
+from pipelines.readiness.criteria import (
+    LEVELS,
+    RUNGS,
+    Criterion,
+    check,
+    criteria_of,
+    evaluate,
+    load_criteria,
+    load_levels,
+)
 
 
 def good(criterion):
@@ -37,8 +46,14 @@ def test_criteria_are_sound():
         assert criterion.id.isidentifier()
         assert criterion.statement[0].isupper()
         assert criterion.source
+        assert criterion.how[:1].isupper(), f"{criterion.id} does not say how it is measured"
         assert criterion.asset.count("/") == 1
     assert {c.level for c in load_criteria()} == set(RUNGS)
+
+
+def test_every_rung_is_told_in_words():
+    assert tuple(load_levels()) == RUNGS
+    assert all(level.title and level.meaning.endswith(".") for level in load_levels().values())
 
 
 def test_the_lowest_part_decides():

@@ -86,6 +86,7 @@ BREAKS = {
     "every_object_accounted": drop_from("objects", 3),
     "no_identifier_in_object_table": set_in("objects", 0, path="PAT567810/x.dcm"),
     "no_identifier_left": lambda world: world.survivors.update({"D-2": 1}),
+    "objects_marked_deidentified": lambda world: world.unmarked.update({"D-2": 1}),
     "uids_mapped_consistently": set_in("objects", 1, sop_instance_uid="2.25.10"),
     "no_study_of_two_patients": set_in("objects", 1, patient="P-7"),
     "pseudonyms_in_crosswalk": lambda world: world.unknown.update({"D-2": 1}),
@@ -121,19 +122,15 @@ BREAKS = {
     ],
     "synthetic_only_in_training": set_in("augmented", 8, split="test"),
     "real_images_unchanged": set_in("augmented", 0, split="test"),
-}
-
-NOT_FROM_TABLES = {
-    "objects_marked_deidentified",
-    "export_whole",
-    "export_accounts_for_every_image",
-    "export_metadata_valid",
-    "export_tells_no_patient",
+    "export_whole": lambda world: world.export.update(a_export_unlike_manifest=1),
+    "export_accounts_for_every_image": lambda world: world.export.update(a_export_unaccounted=1),
+    "export_metadata_valid": lambda world: world.export.update(a_export_croissant_errors=1),
+    "export_tells_no_patient": lambda world: world.export.update(a_export_identifiers=1),
 }
 
 
-def test_every_criterion_is_broken_once():
-    assert set(BREAKS) | NOT_FROM_TABLES == {c.id for c in load_criteria()}
+def test_every_criterion_has_a_case_in_which_it_fails():
+    assert set(BREAKS) == {c.id for c in load_criteria()}
 
 
 @pytest.mark.parametrize("criterion_id", BREAKS)
