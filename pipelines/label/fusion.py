@@ -128,8 +128,7 @@ def _mode(chance: np.ndarray, allowed: Iterable[int]) -> str:
 
 
 def _verdict(chance: np.ndarray, density: str | None) -> Verdict:
-    a, b, c = np.round(chance[:3], 9).tolist()
-    return Verdict((a, b, c, max(0.0, round(1 - a - b - c, 9))), density)
+    return Verdict(tuple(np.round(chance, 9).tolist()), density)
 
 
 def of_pixels(pixels: Sequence[Row]) -> Verdict:

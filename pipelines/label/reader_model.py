@@ -20,17 +20,18 @@ from pipelines.label.readings import Reading, Weights
 PREVALENCE = np.array([0.10, 0.43, 0.40, 0.07])
 """Women of 40 to 74 by category A-D in the United States: Sprague et al., J Natl Cancer Inst 106 (2014) dju255."""
 
-SPREAD = 0.36
-"""Two readers of this spread agree with a linear-weighted kappa of 0.66 at that prevalence: the middle of 0.57
-(20 readers; Damases et al., Acad Radiol 23 (2016) 70-77) and 0.77 (4 readers; Ooms et al., Breast 16 (2007) 568-576).
+SPREAD = 0.28
+"""The typical reader's spread. Two readers whose spreads and biases vary about it as below agree with a linear-weighted
+kappa of 0.66 at that prevalence: the middle of 0.57 (20 readers; Damases et al., Acad Radiol 23 (2016) 70-77) and 0.77
+(4 readers; Ooms et al., Breast 16 (2007) 568-576). Of such a reader's words 84 % are right.
 """
+
+_SPREAD_SD, _BIAS_SD = 0.3, 0.2
+"""How far readers differ: of the logarithm of the spread, and of the bias in categories. Single readers vary widely:
+Spayne et al., Breast J 18 (2012) 326-333."""
 
 REVIEW_SPREAD = 0.25
 """The same for a reviewer, who sees what the readers said: about one decision in 30 is off by a category."""
-
-_SPREAD_SD, _BIAS_SD = 0.35, 0.3
-"""How far readers differ: of the logarithm of the spread, and of the bias in categories. Single readers vary widely:
-Spayne et al., Breast J 18 (2012) 326-333."""
 
 _LAPSE = 0.02
 """Share of words that have nothing to do with the breast: slips of side, patient or key."""
@@ -98,8 +99,8 @@ def fit_reader_model(
     """
     taught = {p: n for p, n in sorted(patterns.items()) if p and all(rater != "review" for rater, _ in p)}
     ballots = _Ballots.of(taught)
-    errors = np.broadcast_to(confusion(0.0, SPREAD), (len(ballots.raters), 4, 4))
-    prevalence, spread, before = PREVALENCE, SPREAD, np.zeros((len(taught), 4))
+    errors = _errors(np.zeros((len(ballots.raters) + 1, 4, 4)), 1.0)
+    prevalence, before = PREVALENCE, np.zeros((len(taught), 4))
     for _ in range(most):
         chance, said = ballots.expect(prevalence, errors)
         if np.abs(chance - before).max(initial=0) < tolerance:
@@ -107,12 +108,12 @@ def fit_reader_model(
         before = chance
         total = ballots.counts @ chance + strength.prevalence * PREVALENCE
         prevalence = total / total.sum() if total.sum() else PREVALENCE
-        errors, spread = _errors(said, strength.table)
+        errors = _errors(said, strength.table)
     read = np.bincount(ballots.rater, ballots.teaches * ballots.counts[ballots.item], len(ballots.raters)).astype(int)
     return ReaderModel(
         prevalence,
-        dict(zip(ballots.raters, errors, strict=True)),
-        confusion(0.0, spread),
+        dict(zip(ballots.raters, errors[:-1], strict=True)),
+        errors[-1],
         dict(zip(ballots.raters, read.tolist(), strict=True)),
     )
 
@@ -143,7 +144,10 @@ class _Ballots:
         )
 
     def expect(self, prevalence: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Each pattern's posterior (patterns, 4), and the expected counts (raters, true, said) that teach errors."""
+        """Each pattern's posterior (patterns, 4), and the expected counts (raters + 1, true, said) that teach errors.
+
+        The last of the raters is one who said nothing.
+        """
         joint = errors[self.rater] * self.weights[:, None, :]
         likely = np.maximum(joint.sum(axis=2), _TINY)
         log = np.tile(np.log(np.maximum(prevalence, _TINY)), (len(self.counts), 1))
@@ -151,13 +155,13 @@ class _Ballots:
         chance = np.exp(log - log.max(axis=1, keepdims=True))
         chance /= chance.sum(axis=1, keepdims=True)
         share = chance[self.item] * (self.counts[self.item] * self.teaches)[:, None] / likely
-        said = np.zeros((len(self.raters), 4, 4))
+        said = np.zeros((len(self.raters) + 1, 4, 4))
         np.add.at(said, self.rater, share[:, :, None] * joint)
         return chance, said
 
 
-def _errors(said: np.ndarray, strength: float) -> tuple[np.ndarray, float]:
-    """Each rater's table of errors (raters, true, said) from expected counts, and the spread common to all.
+def _errors(said: np.ndarray, strength: float) -> np.ndarray:
+    """Each rater's table of errors (raters, true, said) from expected counts.
 
     Bias and spread are averaged over a grid by their posterior, so that what is not known blurs the table.
     """
@@ -167,7 +171,7 @@ def _errors(said: np.ndarray, strength: float) -> tuple[np.ndarray, float]:
     tables = np.einsum("rg,gts->rts", _averages(said.reshape(-1, 16) @ logs, spread, _BIAS_SD), _GRID)
     total = said + strength * tables
     rows = total.sum(axis=2, keepdims=True)
-    return np.where(rows > 0, total / np.maximum(rows, _TINY), tables), spread
+    return np.where(rows > 0, total / np.maximum(rows, _TINY), tables)
 
 
 def _averages(log_likelihood: np.ndarray, spread: float, bias_sd: float) -> np.ndarray:
