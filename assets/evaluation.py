@@ -1,6 +1,7 @@
 """Where the data stand: the readiness certificate over everything that stands published."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -9,7 +10,7 @@ from assets.level_a import tables_of
 from assets.level_c import objects_figures_in
 from assets.resources import Ladder
 from assets.rung import rung
-from assets.tables_at_hand import images_of, inventory_of, object_rows, objects_of
+from assets.tables_at_hand import images_of, inventory_of, label_inputs, object_rows, objects_of, review_files
 from pipelines.readiness import figures
 from pipelines.readiness.certificate import write_certificate
 from pipelines.readiness.criteria import evaluate
@@ -80,7 +81,7 @@ def write_standing_certificate(ladder: Ladder, folder: Path) -> None:
         if stands(ladder, "level_b/harmonization", "level_b/images", "level_b/vendor_curves"):
             found = read_table(root("level_b/harmonization") / "harmonization.parquet", HARMONIZATION)
             measured |= figures.harmonization_figures(found)
-    if stands(ladder, "level_a/labels", "level_b/images", "level_c/objects", "level_c/reports"):
+    if made_from(ladder, "level_a/labels", label_inputs(ladder, review_files(ladder))):
         measured |= figures.labels_figures(images, read_table(root("level_a/labels") / "labels.parquet", LABELS))
     if stands(ladder, "level_a/dataset", "level_b/images", "level_b/vendor_curves", "level_a/labels"):
         dataset, exclusions, plan = tables_of(root("level_a/dataset"))
@@ -115,8 +116,13 @@ def write_standing_certificate(ladder: Ladder, folder: Path) -> None:
 
 def stands(ladder: Ladder, asset: str, *upstream: str) -> bool:
     """Does an asset stand published, made from what stands upstream now."""
+    return made_from(ladder, asset, ladder.digests(*upstream))
+
+
+def made_from(ladder: Ladder, asset: str, inputs: Mapping[str, str]) -> bool:
+    """Does an asset stand published, made from just these content digests."""
     batch = ladder.publisher.standing(asset)
-    return batch is not None and batch.inputs_sha256 == sha256_of_json(ladder.digests(*upstream))
+    return batch is not None and batch.inputs_sha256 == sha256_of_json(dict(inputs))
 
 
 def delivery_figures(ladder: Ladder, partition: str) -> dict[str, float | None]:

@@ -142,7 +142,7 @@ def naive(simulated: Simulated) -> tuple[np.ndarray, np.ndarray]:
     counts: dict[Any, int] = {}
     for key in keys:
         counts[key] = counts.get(key, 0) + 1
-    model = fit_reader_model(counts, Strength(0.0, 0.0))
+    model = fit_reader_model(counts, Strength(0.0, 0.0), tolerance=1e-4)
     known = {key: model.posterior(key) for key in counts}
     return np.stack([known[key] for key in keys]), np.array([bool(p) for p in patterns])
 

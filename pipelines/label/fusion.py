@@ -140,11 +140,17 @@ def of_pixels(pixels: Sequence[Row]) -> Verdict:
 
 
 def _pixel_chance(vote: Row) -> np.ndarray:
-    """A model's vote as chances: its confidence (at most PIXELS_CAP) on its word, the rest by how near they are."""
+    """A model's vote as chances: those of its kind of error, evened out until its word has its own confidence.
+
+    That is PIXELS_CAP at most, whatever it claims, and never less than its word would have by chance.
+    """
     said = np.array([density in vote["densities"] for density in DENSITIES])
-    near = confusion(0.0, _PIXELS_SPREAD)[:, said].sum(axis=1) * ~said
+    near = confusion(0.0, _PIXELS_SPREAD)[:, said].sum(axis=1)
+    near /= near.sum()
     sure = PIXELS_CAP if vote["confidence"] is None else min(PIXELS_CAP, vote["confidence"])
-    chance: np.ndarray = sure * said / said.sum() + (1 - sure) * near / near.sum()
+    even = np.full(4, 0.25)
+    share = np.clip((sure - even[said].sum()) / (near[said].sum() - even[said].sum()), 0, 1)
+    chance: np.ndarray = share * near + (1 - share) * even
     return chance
 
 

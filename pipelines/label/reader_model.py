@@ -85,7 +85,7 @@ class ReaderModel:
         chance = np.full(4, 0.25) if review else self.prevalence.copy()
         for rater, weights in pattern:
             table = _REVIEW if rater == "review" else self.errors.get(rater, self.unknown)
-            chance *= table @ np.array(weights)
+            chance = np.maximum(chance * (table @ np.array(weights)), _TINY)
             chance /= chance.sum()
         return chance
 
