@@ -9,6 +9,10 @@ classes. Printed: accuracy beside each source's own on the same breasts; expecte
 counts), of all and by the number of readings; and the same for Dawid and Skene's model over channels and readers as if
 they were all independent, which takes three copies for three readers. Limits: error at most 0.03, accuracy no worse
 than the best source, pixels alone at most PIXELS_CAP.
+
+Where no breast is read twice, nothing in the data tells how readers err: the second case is calibrated because its
+readers agree as published. Readers who agree less, or more, than that (mean kappa 0.50, 0.84) were claimed right in 82 %
+of the breasts where 74 % and 93 % were.
 """
 
 import argparse
