@@ -11,8 +11,8 @@ they were all independent, which takes three copies for three readers. Limits: e
 than the best source, pixels alone at most PIXELS_CAP.
 
 Where no breast is read twice, nothing in the data tells how readers err: the second case is calibrated because its
-readers agree as published. Readers who agree less, or more, than that (mean kappa 0.50, 0.84) were claimed right in 82 %
-of the breasts where 74 % and 93 % were.
+readers agree as published. Readers who agree less, or more, than that (mean kappa 0.50, 0.84) were claimed right in
+82 % of the breasts where 74 % and 93 % were.
 """
 
 import argparse
