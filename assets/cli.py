@@ -162,6 +162,21 @@ def status(data: Data = DEFAULT_DATA) -> None:
 
 
 @app.command()
+def review(
+    out: Annotated[Path, typer.Option(help="CSV to write, for a reviewer to fill in.")],
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Write the breasts whose density a human should decide, the most rewarding first, as a CSV without identifiers."""
+    from assets.reviewing import write_queue
+
+    written = write_queue(data, out)
+    if written is None:
+        _stop("no labels stand published: climb to rung a first")
+    count, folder = written
+    typer.echo(f"{count} breasts in {out}; filled in, it goes into {folder}, and the next run takes it up")
+
+
+@app.command()
 def crosswalk(
     pseudonym: Annotated[str, typer.Argument(help="P-… (patient), A-… (accession number) or 2.25.… (UID).")],
     data: Data = DEFAULT_DATA,

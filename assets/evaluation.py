@@ -1,6 +1,7 @@
 """Where the data stand: the readiness certificate over everything that stands published."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from assets.level_a import tables_of
 from assets.level_c import objects_figures_in
 from assets.resources import Ladder
 from assets.rung import rung
-from assets.tables_at_hand import images_of, inventory_of, object_rows, objects_of
+from assets.tables_at_hand import images_of, inventory_of, label_inputs, object_rows, objects_of, review_files
 from pipelines.readiness import figures
 from pipelines.readiness.certificate import write_certificate
 from pipelines.readiness.cost import climb_cost
@@ -133,7 +134,7 @@ def measure_set(ladder: Ladder, images: pa.Table) -> Measured:
             found = read_table(root("level_b/harmonization") / "harmonization.parquet", HARMONIZATION)
             measured |= figures.harmonization_figures(found)
             exhibits = with_picture(exhibits, "harmonization", root("level_b/harmonization") / "harmonization.png")
-    if stands(ladder, "level_a/labels", "level_b/images", "level_c/objects", "level_c/reports"):
+    if made_from(ladder, "level_a/labels", label_inputs(ladder, review_files(ladder))):
         labels = read_table(root("level_a/labels") / "labels.parquet", LABELS)
         measured |= figures.labels_figures(images, labels)
         exhibits = with_tables(replace(exhibits, labels=labels), root("level_a/labels"), "agreement")
@@ -173,8 +174,13 @@ def with_tables(exhibits: Exhibits, folder: Path, *names: str) -> Exhibits:
 
 def stands(ladder: Ladder, asset: str, *upstream: str) -> bool:
     """Does an asset stand published, made from what stands upstream now."""
+    return made_from(ladder, asset, ladder.digests(*upstream))
+
+
+def made_from(ladder: Ladder, asset: str, inputs: Mapping[str, str]) -> bool:
+    """Does an asset stand published, made from just these content digests."""
     batch = ladder.publisher.standing(asset)
-    return batch is not None and batch.inputs_sha256 == sha256_of_json(ladder.digests(*upstream))
+    return batch is not None and batch.inputs_sha256 == sha256_of_json(dict(inputs))
 
 
 def delivery_figures(ladder: Ladder, partition: str) -> dict[str, float | None]:

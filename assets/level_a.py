@@ -1,7 +1,10 @@
 """Rung A: density labels with their sources, and the balanced, split, de-duplicated set to train on."""
 
+import json
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -18,20 +21,27 @@ from assets.leaving import (
 )
 from assets.resources import Ladder
 from assets.rung import check_gate, check_results, counts_table, progress_of, rung, thumbnail
-from assets.tables_at_hand import images_of, standing_votes
+from assets.tables_at_hand import images_of, label_inputs, review_files, standing_votes
 from pipelines.curate.dataset import DatasetSettings, write_dataset
 from pipelines.curate.export.write import write_export
-from pipelines.label.fusion import fuse, label_rows
+from pipelines.deidentify.pseudonyms import Pseudonyms
+from pipelines.label.agreement import DRAWS, agreement
+from pipelines.label.fusion import label, label_rows
+from pipelines.label.readings import breasts_of
+from pipelines.label.review import read_reviews, review_queue, with_reviews
 from pipelines.readiness.criteria import check
 from pipelines.readiness.figures import dataset_figures, labels_figures
 from pipelines.storage.digests import sha256_of_json
 from pipelines.storage.publication import Staging, libraries
 from pipelines.storage.shards import ShardReader
 from pipelines.storage.tables import (
+    AGREEMENT,
     DATASET,
     EXCLUSIONS,
     LABELS,
     PLAN,
+    REVIEW_QUEUE,
+    REVIEWS,
     VENDOR_CURVES,
     VOTES,
     read_table,
@@ -45,35 +55,62 @@ EXPORT_KEY = "level_a/export"
 
 @rung(LABELS_KEY, deps=["level_b/images", "level_c/objects", "level_c/reports"], kinds={"pandas", "parquet"})
 def labels(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeResult:
-    """BI-RADS density A-D per image's breast, from labels tables, structured reports and texts, with its sources."""
+    """BI-RADS density A-D per breast and examination with its sources and chance, what to review, and agreement."""
+    filled = review_files(ladder)
 
     def build(staging: Staging) -> None:
-        votes = standing_votes(ladder)
-        table = fuse(votes, images_of(ladder))
-        write_table(staging.folder / "votes.parquet", VOTES, votes)
-        write_table(staging.folder / "labels.parquet", LABELS, table)
-        staging.rows.extend(label_rows(votes, table))
-        check_gate(check(LABELS_KEY, figures(staging.folder)))
+        images, folder = images_of(ladder), staging.folder
+        reviews = read_reviews(filled, breasts_of(VOTES.build([]), images), Pseudonyms(ladder.key).reader)
+        votes = with_reviews(standing_votes(ladder), reviews)
+        breasts = breasts_of(votes, images)
+        table = label(breasts)
+        write_table(folder / "votes.parquet", VOTES, votes)
+        write_table(folder / "labels.parquet", LABELS, table)
+        write_table(folder / "review_queue.parquet", REVIEW_QUEUE, review_queue(breasts, table))
+        write_table(folder / "reviews.parquet", REVIEWS, reviews.table)
+        write_table(folder / "agreement.parquet", AGREEMENT, agreement(breasts))
+        staging.rows.extend([*reviews.ledger, *label_rows(votes, table)])
+        check_gate(check(LABELS_KEY, figures(folder)))
 
     def figures(folder: Path) -> dict[str, float | None]:
         return labels_figures(images_of(ladder), read_table(folder / "labels.parquet", LABELS))
 
     made = ladder.make(
-        LABELS_KEY,
-        "",
-        inputs=lambda: ladder.digests("level_b/images", "level_c/objects", "level_c/reports"),
-        parameters={},
-        build=build,
+        LABELS_KEY, "", inputs=lambda: label_inputs(ladder, filled), parameters={"agreement": DRAWS}, build=build
     )
-    table = LABELS.frame(read_table(made.folder / "labels.parquet", LABELS))
-    votes = VOTES.frame(read_table(made.folder / "votes.parquet", VOTES))
-    metadata = {
+    return made.result(labels_metadata(made.folder), check_results(check(LABELS_KEY, figures(made.folder))))
+
+
+def labels_metadata(folder: Path) -> dict[str, Any]:
+    """What the UI shows of the labels' publication."""
+    table = LABELS.frame(read_table(folder / "labels.parquet", LABELS))
+    votes = VOTES.frame(read_table(folder / "votes.parquet", VOTES))
+    queue = read_table(folder / "review_queue.parquet", REVIEW_QUEUE).to_pylist()
+    reviews = REVIEWS.frame(read_table(folder / "reviews.parquet", REVIEWS))
+    return {
         "dagster/row_count": len(table),
         "density": counts_table("density", table["density"].fillna("none").value_counts().to_dict()),
         "votes": counts_table("channel", votes["source"].value_counts().to_dict()),
         "conflicts": int(table["conflict"].sum()),
+        "to review": counts_table("reason", Counter(r for row in queue for r in json.loads(row["reasons"]))),
+        "reviews": counts_table("review", Counter(reviews["reason"].fillna("taken"))),
+        "agreement": agreement_table(read_table(folder / "agreement.parquet", AGREEMENT)),
     }
-    return made.result(metadata, check_results(check(LABELS_KEY, figures(made.folder))))
+
+
+def agreement_table(table: pa.Table) -> dg.MetadataValue:
+    """Weighted kappas of readers and sources with their intervals, as markdown."""
+
+    def cell(row: dict[str, Any], name: str) -> str:
+        ends = [row[name + end] for end in ("", "_low", "_high")]
+        return "-" if None in ends else "{:.2f} ({:.2f} to {:.2f})".format(*ends)
+
+    head = ["| between | | cases | exact | linear kappa | quadratic kappa |", "|---" * 6 + "|"]
+    body = []
+    for row in table.to_pylist():
+        cells = [row["first"], row["second"], str(row["cases"]), f"{row['exact']:.2f}"]
+        body.append("| " + " | ".join([*cells, cell(row, "linear"), cell(row, "quadratic")]) + " |")
+    return dg.MetadataValue.md("\n".join(head + body))
 
 
 @rung(DATASET_KEY, deps=["level_b/images", "level_b/vendor_curves", LABELS_KEY], kinds={"numpy", "arrow"})

@@ -8,6 +8,7 @@ import pydicom
 
 from assets.resources import Ladder
 from pipelines.label.votes import collect_votes
+from pipelines.storage.digests import sha256_of_bytes
 from pipelines.storage.tables import (
     DELIVERED_LABELS,
     IMAGES,
@@ -66,6 +67,17 @@ def standing_votes(ladder: Ladder) -> pa.Table:
         objects=objects,
         read_object=read_object,
     )
+
+
+def review_files(ladder: Ladder) -> list[bytes]:
+    """What reviewers have filled in: the CSV files of ``research/review``, by name."""
+    return [path.read_bytes() for path in sorted((ladder.zones.research / "review").glob("*.csv"))]
+
+
+def label_inputs(ladder: Ladder, reviews: list[bytes]) -> dict[str, str]:
+    """The content digests that the labels are made from: what stands published, and the reviewers' files."""
+    digests = ladder.digests("level_b/images", "level_c/objects", "level_c/reports")
+    return digests | {f"review/{digest}": digest for digest in map(sha256_of_bytes, reviews)}
 
 
 def density_by_image(labels: pa.Table) -> dict[str, str]:

@@ -25,6 +25,7 @@ from pipelines.storage.tables import (
     INVENTORY,
     LABELS,
     OBJECTS,
+    PIXELS_CAP,
     PLAN,
     REPORTS,
     SPLITS,
@@ -210,7 +211,10 @@ def labels_figures(images: pa.Table, labels: pa.Table) -> Figures:
     spoken = frame[frame["density"].notna()]
     several = spoken[spoken["evidence"].map(lambda text: len(json.loads(text)) > 1).astype(bool)]
     asked = set(kept.loc[kept["patient"].notna(), "image_id"])
+    unread = spoken["sources"] == '["pixels"]'
     return {
+        "a_labels_of_pixels_alone": int(unread.sum()),
+        "a_pixels_too_sure": int((spoken.loc[unread, "confidence"] > PIXELS_CAP).sum()),
         "a_labelled": len(spoken),
         "a_label_rows_missing": len(asked - set(frame["image_id"])),
         "a_labels_without_evidence": int(spoken["evidence"].map(lambda text: not json.loads(text)).astype(bool).sum()),

@@ -4,6 +4,7 @@ Each contract names its columns with their Arrow type, unit, allowed values and 
 itself alone does not belong here.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -11,10 +12,10 @@ import pyarrow as pa
 from pipelines.storage.contracts import Column, ContractError, Table, read_table, write_table
 
 __all__ = [
-    "AUGMENTED", "CONTRACTS", "CURVE_IMAGES", "DATASET", "DELIVERED_LABELS", "DENSITIES", "DENSITY_SETS",
-    "EXCLUSIONS", "HARMONIZATION", "IMAGES", "INVENTORY", "LABELS", "LATERALITIES", "OBJECTS", "ORIGINS", "PLAN",
-    "REPORTS", "SPLITS", "SYNTHETIC", "VENDOR_CURVES", "VIEWS", "VOTES", "ContractError", "Table", "read_table",
-    "write_table",
+    "AGREEMENT", "AUGMENTED", "CONTRACTS", "CURVE_IMAGES", "DATASET", "DELIVERED_LABELS", "DENSITIES",
+    "DENSITY_SETS", "EXCLUSIONS", "HARMONIZATION", "IMAGES", "INVENTORY", "LABELS", "LATERALITIES", "OBJECTS",
+    "ORIGINS", "PIXELS_CAP", "PLAN", "REPORTS", "REVIEWS", "REVIEW_QUEUE", "SPLITS", "SYNTHETIC", "VENDOR_CURVES",
+    "VIEWS", "VOTES", "ContractError", "Table", "read_table", "write_table",
 ]  # fmt: skip
 
 DENSITIES = ("A", "B", "C", "D")
@@ -22,6 +23,9 @@ DENSITIES = ("A", "B", "C", "D")
 
 DENSITY_SETS = (*DENSITIES, "AB", "BC", "CD", "ABC", "BCD")
 """What a source can say: a density, or neighboring ones where its own scale is coarser than BI-RADS."""
+
+PIXELS_CAP = 0.6
+"""The most that a density is trusted which no reader settled, but a model that looked at the pixels."""
 
 LATERALITIES = ("L", "R")
 VIEWS = ("CC", "MLO")
@@ -283,6 +287,11 @@ VOTES = Table(
     ("vote_id",),
 )
 
+_CHANCES = tuple(
+    _number(f"p_{d.lower()}", f"chance of density {d}; empty where nothing spoke", nullable=True, at_least=0, at_most=1)
+    for d in DENSITIES
+)
+
 LABELS = Table(
     "level_a.labels",
     "One density per kept image's breast, with its sources.",
@@ -291,19 +300,87 @@ LABELS = Table(
         _text("patient", "patient pseudonym"),
         _text("study_instance_uid", "new study UID", nullable=True),
         _text("laterality", "breast", nullable=True, allowed=LATERALITIES),
-        _text("density", "fused density", nullable=True, allowed=DENSITIES),
-        _number(
-            "confidence",
-            "share of the ranked votes that agree",
-            nullable=True,
-            at_least=0,
-            at_most=1,
+        _text("breast_id", "the breast in this examination (B-…): its images share a label", nullable=True),
+        _text("exam_id", "the examination (E-…)", nullable=True),
+        _text(
+            "density", "fused density; empty where nothing spoke or it was left open", nullable=True, allowed=DENSITIES
         ),
+        _number("confidence", "calibrated chance that the density is right", nullable=True, at_least=0, at_most=1),
+        *_CHANCES,
+        _text("exam_density", "density of the examination: of the denser breast", nullable=True, allowed=DENSITIES),
+        _number("exam_confidence", "chance that it is right", nullable=True, at_least=0, at_most=1),
+        _count("readings", "readers who spoke, by whatever channel (unnamed ones together are one)", nullable=True),
         _text("sources", 'JSON list of the channels that spoke, e.g. ["table", "text"]'),
         _text("evidence", "JSON list of vote ids"),
-        Column("conflict", pa.bool_(), "did statements disagree"),
+        Column("conflict", pa.bool_(), "do people's statements contradict one another, unsettled by a reviewer"),
+        _text(
+            "review_reasons",
+            "JSON list, why a human should look: reading (one reading contradicts itself), readers, reviewers (they "
+            "contradict one another), open (several densities left), pixels or sides (two categories apart)",
+            nullable=True,
+        ),
     ),
     ("image_id",),
+)
+
+REVIEW_QUEUE = Table(
+    "level_a.review_queue",
+    "Breasts whose density a human should decide, the most rewarding first.",
+    (
+        _count("place", "place in the queue, from 1"),
+        _text("breast_id", "as in level_a.labels"),
+        _text("patient", "patient pseudonym"),
+        _text("study_instance_uid", "new study UID", nullable=True),
+        _text("laterality", "breast", nullable=True, allowed=LATERALITIES),
+        _text("image_ids", "JSON list of its images"),
+        _text("reasons", "JSON list, as review_reasons in level_a.labels"),
+        _text("statements", "JSON list of what was said: source, reader (pseudonym or null), densities"),
+        _text("density", "fused density", nullable=True, allowed=DENSITIES),
+        *_CHANCES,
+        _number("entropy", "what is not known of the density", "bits", at_least=0, at_most=2),
+        _number("rarity", "how rare the densities are that it may be: 1 at an even mix", at_least=0),
+        _number("priority", "entropy times rarity", at_least=0),
+    ),
+    ("place",),
+)
+
+REVIEWS = Table(
+    "level_a.reviews",
+    "One row per row of a reviewer's file: taken as a statement, or refused with a reason.",
+    (
+        _text("review_id", "id of the row (Q-…): by the file's content and the row's number"),
+        _text("file_sha256", "SHA-256 of the file"),
+        _count("row", "number of the row in the file, from 1; 0 speaks of the file"),
+        _text("status", "what became of it", allowed=("taken", "refused")),
+        _text(
+            "reason",
+            "why it was refused",
+            nullable=True,
+            allowed=("unreadable", "no_density", "bad_density", "no_reviewer", "unknown_breast", "contradictory"),
+        ),
+        _text("breast_id", "as in level_a.labels", nullable=True),
+        _text("density", "the reviewer's decision", nullable=True, allowed=DENSITIES),
+        _text("reviewer", "pseudonym of the reviewer", nullable=True),
+    ),
+    ("review_id",),
+)
+
+AGREEMENT = Table(
+    "level_a.agreement",
+    "Agreement of readers, and of channels, on the same breasts: kappa with 95 % intervals (bootstrap over patients).",
+    (
+        _text(
+            "between", "readers (by whatever channel), or sources (whoever the reader)", allowed=("readers", "sources")
+        ),
+        _text("first", "reader's pseudonym or channel; * for all pairs of readers together"),
+        _text("second", "the other one"),
+        _count("cases", "breasts (both of one statement are one) on which each said one density"),
+        _count("patients", "their patients"),
+        _number("exact", "share of the same density", at_least=0, at_most=1),
+        *(replace(c, nullable=True) for c in _estimate("linear", "linear-weighted kappa", 1)),
+        *(replace(c, nullable=True) for c in _estimate("quadratic", "quadratic-weighted kappa", 1)),
+    ),
+    ("between", "first", "second"),
 )
 
 DATASET = Table(
@@ -400,5 +477,5 @@ AUGMENTED = Table(
 
 CONTRACTS = (
     INVENTORY, OBJECTS, REPORTS, DELIVERED_LABELS, IMAGES, VENDOR_CURVES, CURVE_IMAGES, HARMONIZATION, VOTES, LABELS,
-    DATASET, EXCLUSIONS, PLAN, SYNTHETIC, AUGMENTED,
+    REVIEW_QUEUE, REVIEWS, AGREEMENT, DATASET, EXCLUSIONS, PLAN, SYNTHETIC, AUGMENTED,
 )  # fmt: skip

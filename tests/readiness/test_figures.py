@@ -103,6 +103,7 @@ BREAKS = {
     "every_image_asked_for_its_label": drop_from("labels", 0),
     "every_label_has_provenance": set_in("labels", 3, evidence="[]"),
     "agreement_reported": lambda world: [row.update(density=None) for row in world.labels],
+    "pixels_alone_never_sure": set_in("labels", 3, sources='["pixels"]', confidence=0.61),
     "every_kept_image_accounted": lambda world: world.exclusions.append({"image_id": "other", "reason": "duplicate"}),
     "no_patient_in_two_splits": set_in("dataset", 4, patient="P-0"),
     "no_cluster_in_two_splits": set_in("dataset", 4, cluster="P-0"),
