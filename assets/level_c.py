@@ -228,7 +228,7 @@ def reports(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Materialize
         "dagster/row_count": len(texts) + len(labels),
         "reports": counts_table("report rows", texts["status"].value_counts().to_dict()),
         "labels": counts_table("label rows", labels["status"].value_counts().to_dict()),
-        "labels read by": counts_table("column map", labels["column_map"].dropna().value_counts().to_dict()),
+        "labels read by": counts_table("column map", Counter(labels["column_map"].dropna())),
         "refused because": counts_table("reason", Counter([*texts["reason"].dropna(), *labels["reason"].dropna()])),
         "pieces of text replaced": _total(texts["replacements"]),
         "profile": delivered.profile.sha256,
