@@ -30,7 +30,16 @@ LEGEND = 3
 """A sentence that names as many different densities explains the scale."""
 
 _PLAIN = str.maketrans(
-    {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2010": "-", "\u2011": "-", "\u2013": "-", "\u2014": "-"}
+    {
+        "\u2018": "'",
+        "\u2019": "'",
+        "\u201c": '"',
+        "\u201d": '"',
+        "\u2010": "-",
+        "\u2011": "-",
+        "\u2013": "-",
+        "\u2014": "-",
+    }
     | dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff")
 )
 _BROKEN_WORD = re.compile(r"(?<=[a-z])-[ \t]*\r?\n[ \t]*(?=[a-z])")
@@ -195,7 +204,9 @@ def _mentions(sentence: str, rules: Rules) -> list[_Mention]:
     """Where densities are named, left to right; of overlapping ones the longest counts."""
     has_context = rules.context.search(sentence) is not None
     found = [
-        _Mention(m.start(), m.start("grade" if wording.density is None else 0), m.end(), _density(wording, m), wording.rule)
+        _Mention(
+            m.start(), m.start("grade" if wording.density is None else 0), m.end(), _density(wording, m), wording.rule
+        )
         for wording in rules.wordings
         if has_context or not wording.needs_context
         for m in wording.pattern.finditer(sentence)
