@@ -1,8 +1,9 @@
 """Density from report text: sentence rules for the BI-RADS 4th and 5th editions, kept as data in report_rules.toml.
 
 Of the options of a form only the ticked ones are read. A report is cut into sections (history and comparison do not
-count), those into sentences. In a sentence look-alikes and mandated notices are masked; each density found keeps its place unless a negation or another time takes it back,
-and gets the side that its clause names. A sentence that says two densities of one side (a range, a legend) says none.
+count), those into sentences. In a sentence look-alikes and mandated notices are masked; each density found keeps its
+place unless a negation or another time takes it back, and gets the side that its clause names. A sentence that says two
+densities of one side (a range, a legend) says none.
 """
 
 import re

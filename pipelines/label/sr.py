@@ -126,7 +126,7 @@ def _side_of_image(item: pydicom.Dataset, root: pydicom.Dataset, side: str | Non
 
 
 def _item_at(root: pydicom.Dataset, path: int | Iterable[int]) -> pydicom.Dataset:
-    """The item that ReferencedContentItemIdentifier (PS3.3 C.17.3.2.5) names by its positions from 1; or an empty one."""
+    """The item that ReferencedContentItemIdentifier (PS3.3 C.17.3.2.5) names by positions from 1; or an empty one."""
     positions = [path] if isinstance(path, int) else list(path)
     found = root
     for position in positions[1:]:

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.sr.coding import Code
-from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation as DIGITAL_MAMMOGRAM
-from pydicom.uid import generate_uid
+from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, generate_uid
 
 from pipelines.label.sr import COMPOSITION, DENIED, DENSITY_OF, ELSEWHERE, LATERALITY_NAMES, SIDE_OF, read_sr
 from pipelines.label.statement import Statement
@@ -165,7 +164,10 @@ def test_side_of_the_images_that_cad_measured(asked, sides):
     library = container(Code("111028", "DCM", "Image Library"))
     for side in ("L", "R", "L"):
         entry = ImageContentItem(
-            Code("260753009", "SCT", "Source"), DIGITAL_MAMMOGRAM, generate_uid(), relationship_type=CONTAINS
+            Code("260753009", "SCT", "Source"),
+            DigitalMammographyXRayImageStorageForPresentation,
+            generate_uid(),
+            relationship_type=CONTAINS,
         )
         laterality = code(Code("111027", "DCM", "Image Laterality"), SCT[side], relationship=HAS_CONTEXT)
         entry.ContentSequence = Sequence([laterality])
