@@ -57,6 +57,7 @@ class Wording:
     pattern: re.Pattern[str]
     density: str | None
     needs_context: bool
+    weak: bool
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class _Mention:
     at: int
     end: int
     density: str
-    rule: str
+    wording: Wording
 
 
 @cache
@@ -109,6 +110,7 @@ def load_rules(path: Path = RULES) -> Rules:
             pattern=re.compile(_filled(w["pattern"], data)),
             density=w.get("density"),
             needs_context=w.get("needs_context", False),
+            weak=w.get("weak", False),
         )
         for w in (*data["wording"], *data["code"])
     ]
@@ -170,15 +172,16 @@ def _read_sentence(sentence: str, heading_side: str | None, rules: Rules) -> Ite
     mentions = _mentions(masked, rules)
     if not mentions or _is_legend(mentions):
         return
-    said: dict[str | None, dict[str, str]] = defaultdict(dict)
+    said: dict[str | None, dict[str, Wording]] = defaultdict(dict)
     for mention, side in zip(mentions, _sides(masked, mentions, heading_side, rules), strict=True):
         before = [masked[max(0, place - NEAR) : place] for place in {mention.start, mention.at}]
         denied = any(map(rules.denied_before.search, before)) or rules.denied_after.match(masked, mention.end)
         if not denied:
-            said[side].setdefault(mention.density, mention.rule)
+            said[side].setdefault(mention.density, mention.wording)
     for side, densities in said.items():
-        if len(densities) == 1:
-            yield Statement(side, *next(iter(densities.items())))
+        strong = {d: w for d, w in densities.items() if not w.weak} or densities
+        if len(strong) == 1:
+            yield from (Statement(side, density, wording.rule) for density, wording in strong.items())
 
 
 def _is_legend(mentions: list[_Mention]) -> bool:
@@ -205,9 +208,7 @@ def _mentions(sentence: str, rules: Rules) -> list[_Mention]:
     """Where densities are named, left to right; of overlapping ones the longest counts."""
     has_context = rules.context.search(sentence) is not None
     found = [
-        _Mention(
-            m.start(), m.start("grade" if wording.density is None else 0), m.end(), _density(wording, m), wording.rule
-        )
+        _Mention(m.start(), m.start("grade" if wording.density is None else 0), m.end(), _density(wording, m), wording)
         for wording in rules.wordings
         if has_context or not wording.needs_context
         for m in wording.pattern.finditer(sentence)
