@@ -10,7 +10,7 @@ import re
 import tomllib
 import unicodedata
 from bisect import bisect_left
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -46,7 +46,12 @@ _PLAIN = str.maketrans(
 _BROKEN_WORD = re.compile(r"(?<=[a-z])-[ \t]*\r?\n[ \t]*(?=[a-z])")
 _LINE = re.compile(r"[^\n]+")
 _PARENTHESIS = re.compile(r"\([^()]*\)")
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=\S)|\n\s*\n|\n\s*[-*•]\s*|\s\|\s")
+_SENTENCE_END = re.compile(
+    r"(?<=[.!?])\s+(?=\S)|\n\s*\n|\n\s*[-*•]\s*|\s\|\s"
+    # a line that ends in a code, or that begins with a number or a name and a colon
+    r"|(?<=[\s:(][A-Da-d1-4])[ \t]*\n"
+    r"|\n(?=[ \t#]*(?:\d{1,2}[.)]\s|[^\W\d][\w /()&-]{0,40}:))"
+)
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ def load_rules(path: Path = RULES) -> Rules:
     kinds = {name: kind for kind in ("ignored", "counted", "left", "right") for name in sections[kind]}
     names = "|".join(re.escape(n).replace(r"\ ", r"\s+") for n in sorted(kinds, key=len, reverse=True))
     # A heading begins a line or a sentence and ends in a colon or at the line's end; unknown ones are in capitals.
-    known = rf"(?P<known>(?i:{names}))[ \t]*(?::|(?=\n|\Z))"
+    known = rf"(?P<known>(?i:{names}))[ \t]*(?:(?=\([^()\n]{{0,120}}\)[ \t]*:)|:|(?=\n|\Z))"
     heading = rf"(?:^|(?<=\n)|(?<=[.;!?])|(?<=[.;!?]\s))[ \t]*(?:{known}|[A-Z][A-Z /&-]{{3,48}}:)"
     title = rf"(?:^|(?<=\n))(?=[^\na-z]{{4,60}}(?:\n|\Z))[^\n]*?\b(?:{sections['titles']})\b[^\n]*"
     either = f"(?P<both>{sides['both']})|(?P<left>{sides['left']})|(?P<right>{sides['right']})"
@@ -226,20 +231,25 @@ def _density(wording: Wording, found: re.Match[str]) -> str:
 
 
 def _sides(sentence: str, mentions: list[_Mention], heading_side: str | None, rules: Rules) -> list[str | None]:
-    """The side that each mention speaks of: named before it in its clause, right after it, or last in the sentence."""
-    bounds = [0]
+    """The side that each mention speaks of: named before it in its clause, right after it, since the mention before it
+    ended, or last in the sentence."""
+    bounds = [(0, 0)]
     for mention, following in pairwise(mentions):
         cuts = [c.end() for c in rules.separators.finditer(sentence, mention.end, following.start)]
-        bounds.append(cuts[-1] if cuts else mention.end)
+        bounds.append((cuts[0], cuts[-1]) if cuts else (mention.end, mention.end))
     sides = []
     last: re.Match[str] | None = None
-    for start, mention in zip(bounds, mentions, strict=True):
-        before = [*rules.sides.finditer(sentence, start, mention.at)]
+    for (ended, start), mention in zip(bounds, mentions, strict=True):
+        before = _last(rules.sides.finditer(sentence, start, mention.at))
         after = rules.side_follows.match(sentence, mention.end)
-        named = before[-1] if before else after or last
+        named = before or after or _last(rules.sides.finditer(sentence, ended, mention.at)) or last
         sides.append(_side(named) if named else heading_side)
         last = named
     return sides
+
+
+def _last(matches: Iterator[re.Match[str]]) -> re.Match[str] | None:
+    return next(iter(deque(matches, maxlen=1)), None)
 
 
 def _side(match: re.Match[str]) -> str | None:
