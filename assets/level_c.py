@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from assets.resources import Ladder
-from assets.rung import check_gate, check_results, counts_table, deliveries, progress_of, rung
+from assets.rung import check_gate, check_results, column_maps, counts_table, deliveries, progress_of, rung
 from pipelines.archive.deliveries import find_delivery
 from pipelines.deidentify.audit import AUDIT, audit_delivery
 from pipelines.deidentify.crosswalk import Admission, admit_delivery
@@ -20,6 +20,7 @@ from pipelines.deidentify.profile import Profile, ProfileError, chosen_profile, 
 from pipelines.readiness.criteria import check
 from pipelines.readiness.figures import objects_figures, texts_figures
 from pipelines.storage.atomic import write_json
+from pipelines.storage.column_maps import digest_of
 from pipelines.storage.digests import sha256_of_json
 from pipelines.storage.publication import Staging
 from pipelines.storage.tables import DELIVERED_LABELS, INVENTORY, OBJECTS, REPORTS, read_table
@@ -41,6 +42,7 @@ class Delivered:
         self.zones, self.key, self.workers = ladder.zones, ladder.key, ladder.workers
         self.folder = self.zones.publication("level_d/inventory", partition)
         self.profile = profile_of(self.zones.vault)
+        self.maps = column_maps(self.zones.vault)
 
     @cached_property
     def sha256(self) -> str:
@@ -198,6 +200,7 @@ def reports(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Materialize
             profile=delivered.profile,
             folder=staging.folder,
             patients=delivered.admission.patients,
+            maps=delivered.maps,
             progress=progress_of(context),
         )
         staging.rows.extend(summary.ledger)
@@ -217,7 +220,7 @@ def reports(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Materialize
             "level_d/inventory": delivered.sha256,
             "crosswalk": sha256_of_json(delivered.admission.patients),
         },
-        parameters={"profile": delivered.profile.sha256},
+        parameters={"profile": delivered.profile.sha256, "column_maps": digest_of(delivered.maps)},
         build=build,
     )
     texts = REPORTS.frame(read_table(made.folder / "reports.parquet", REPORTS))
@@ -226,6 +229,7 @@ def reports(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Materialize
         "dagster/row_count": len(texts) + len(labels),
         "reports": counts_table("report rows", texts["status"].value_counts().to_dict()),
         "labels": counts_table("label rows", labels["status"].value_counts().to_dict()),
+        "labels read by": counts_table("column map", Counter(labels["column_map"].dropna())),
         "refused because": counts_table("reason", Counter([*texts["reason"].dropna(), *labels["reason"].dropna()])),
         "pieces of text replaced": _total(texts["replacements"]),
         "profile": delivered.profile.sha256,

@@ -5,11 +5,12 @@ from pathlib import Path
 import dagster as dg
 
 from assets.resources import Ladder
-from assets.rung import check_gate, check_results, counts_table, deliveries, progress_of, rung
+from assets.rung import check_gate, check_results, column_maps, counts_table, deliveries, progress_of, rung
 from pipelines.archive.deliveries import find_delivery, listing_digest
 from pipelines.archive.inventory import ArchiveLimits, take_inventory
 from pipelines.readiness.criteria import check
 from pipelines.readiness.figures import inventory_figures
+from pipelines.storage.column_maps import digest_of
 from pipelines.storage.digests import sha256_of_json
 from pipelines.storage.publication import Staging
 from pipelines.storage.tables import INVENTORY, read_table
@@ -23,10 +24,11 @@ def inventory(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Materiali
     partition = context.partition_key
     zones, key = ladder.zones, ladder.key
     delivery = find_delivery(zones.vault, zones.inbox, partition)
+    maps = column_maps(zones.vault)
 
     def build(staging: Staging) -> None:
         summary = take_inventory(
-            delivery, key=key, folder=staging.folder, workers=ladder.workers, progress=progress_of(context)
+            delivery, key=key, folder=staging.folder, workers=ladder.workers, maps=maps, progress=progress_of(context)
         )
         staging.rows.extend(summary.ledger)
         check_gate(check(KEY, figures(staging.folder)))
@@ -39,7 +41,7 @@ def inventory(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Materiali
         KEY,
         partition,
         inputs=lambda: {"listing": listing_digest(delivery, key)},
-        parameters={"limits": sha256_of_json(ArchiveLimits().__dict__)},
+        parameters={"limits": sha256_of_json(ArchiveLimits().__dict__), "column_maps": digest_of(maps)},
         build=build,
     )
     table = INVENTORY.frame(read_table(made.folder / "inventory.parquet", INVENTORY))

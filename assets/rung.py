@@ -13,6 +13,7 @@ import dagster as dg
 import numpy as np
 
 from pipelines.readiness.criteria import CriterionResult, criteria_of
+from pipelines.storage.column_maps import ColumnMap, ColumnMapError, chosen_column_maps, load_column_maps
 from pipelines.storage.publication import GateError
 from pipelines.storage.workers import Progress
 
@@ -112,6 +113,14 @@ def figures_table(rows: Iterable[str | None]) -> dg.MetadataValue:
         low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
         lines.append(f"| {name} | {low:.3g} | {middle:.3g} | {high:.3g} |")
     return dg.MetadataValue.md("\n".join(lines))
+
+
+def column_maps(vault: Path) -> tuple[ColumnMap, ...]:
+    """The hospital's column maps and the packaged ones. Raises Failure where they cannot be used."""
+    try:
+        return load_column_maps(chosen_column_maps(vault))
+    except ColumnMapError as error:
+        raise dg.Failure(f"the column maps cannot be used: {error}", allow_retries=False) from None
 
 
 def progress_of(context: dg.AssetExecutionContext) -> Progress:

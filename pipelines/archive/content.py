@@ -10,15 +10,20 @@ from pipelines.archive.structure import DEFLATED, StructureError, inflate, read_
 from pipelines.archive.tables import recognize_table
 from pipelines.archive.unpack import archive_form
 from pipelines.archive.walk import UNREADABLE
+from pipelines.storage.column_maps import ColumnMap
 from pipelines.storage.digests import sha256_of_file
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file to look at: where it is, and its own name without folders (it tells reports and labels tables)."""
+    """A file to look at: where it is, and its own name without folders (it tells reports and labels tables).
+
+    ``maps``: the labels tables that are known beside those with our own columns.
+    """
 
     path: Path
     name: str
+    maps: tuple[ColumnMap, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def _recognize(source: Source, size: int, sha256: str) -> Content:
         return Content(size, sha256, header.kind, header.reason, columns=header.columns)
     with source.path.open("rb") as file:
         form = archive_form(file.read(512))
-    table = recognize_table(source.path, source.name)
+    table = recognize_table(source.path, source.name, source.maps)
     if table is not None:
         return Content(size, sha256, table[0], table[1])
     if form is not None:

@@ -13,6 +13,7 @@ from pipelines.archive.deliveries import Delivery
 from pipelines.archive.limits import ArchiveError, ArchiveLimits, Budget
 from pipelines.archive.unpack import unpack
 from pipelines.archive.walk import Entry
+from pipelines.storage.column_maps import ColumnMap, load_column_maps
 from pipelines.storage.keys import Key
 from pipelines.storage.ledger import LedgerRow
 from pipelines.storage.tables import INVENTORY, write_table
@@ -61,15 +62,18 @@ def take_inventory(
     folder: Path,
     workers: Workers,
     limits: ArchiveLimits = ArchiveLimits(),  # noqa: B008 - frozen
+    maps: tuple[ColumnMap, ...] | None = None,
     progress: Progress = silent,
 ) -> InventorySummary:
     """Find, recognize and hash every file of a delivery; write ``folder/inventory.parquet``.
 
     Members of archives are written to ``folder/unpacked/<file_id>``. The first of several files with the same content,
     in the order of locations, plain files before members of archives, is accepted and the others are duplicates of it.
-    Nothing in the delivery is changed.
+    Nothing in the delivery is changed. ``maps``: the labels tables that are known beside those with our own columns;
+    the packaged ones where it is None.
     """
-    inventory = _Inventory(delivery, key, folder, workers, limits, progress)
+    known = load_column_maps() if maps is None else maps
+    inventory = _Inventory(delivery, key, folder, workers, limits, known, progress)
     files = inventory.take()
     write_table(folder / "inventory.parquet", INVENTORY, INVENTORY.build(_row(f) for f in files))
     status = Counter(f.status for f in files)
@@ -93,6 +97,7 @@ class _Inventory:
     folder: Path
     workers: Workers
     limits: ArchiveLimits
+    maps: tuple[ColumnMap, ...]
     progress: Progress
     first_of: dict[str, _File] = field(default_factory=dict)
     done: int = 0
@@ -115,7 +120,11 @@ class _Inventory:
     def _plain(self, entry: Entry) -> _File:
         location = "inbox:" + urllib.parse.quote_from_bytes(entry.relative)
         path = self.delivery.folder / os.fsdecode(entry.relative)
-        return _File(self._id(location), location, Source(path, path.name), entry.size, entry.problem)
+        return _File(self._id(location), location, self._source(path, path.name), entry.size, entry.problem)
+
+    def _source(self, path: Path, name: str) -> Source:
+        """A file to look at; only tables, which are told by their names, need to know of the maps."""
+        return Source(path, name, self.maps if name.lower().endswith((".csv", ".parquet")) else ())
 
     def _id(self, place: str) -> str:
         return "F-" + self.key.identify("file", f"{self.delivery.name}\0{place}")
@@ -163,7 +172,7 @@ class _Inventory:
             for member in unpack(archive.source.path, archive.content.form, target, budget):
                 file_id = self._id(f"{archive.file_id}\0{member.number}\0{member.name}")
                 name = member.name.replace("\\", "/").rpartition("/")[2]
-                source = Source(member.path, name) if member.path else None
+                source = self._source(member.path, name) if member.path else None
                 place = urllib.parse.quote_from_bytes(member.name.encode("utf-8", "surrogateescape"))
                 members.append(_File(file_id, f"unpacked:{file_id}", source, 0, member.problem, archive, place, budget))
         except ArchiveError as error:

@@ -3,8 +3,9 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -32,11 +33,14 @@ class Studies:
     ) -> None:
         self._source, self._pseudonyms, self._patients = source, pseudonyms, patients or {}
         self._by: dict[str, dict[str, list[dict[str, Any]]]] = {name: defaultdict(list) for name in _KEYS}
+        self._named: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row in sorted(inventory.to_pylist(), key=lambda r: r["file_id"]):
             if row["kind"] == "dicom" and row["status"] == "accepted":
                 for name in _KEYS:
                     if row[name]:
                         self._by[name][row[name].strip()].append(row)
+                for name in _file_names(row["member"] or row["location"]):
+                    self._named[name].append(row)
         self._profile = profile
         self._header = lru_cache(maxsize=20_000)(self._read_header)
         self._study = lru_cache(maxsize=1024)(self._read_study)
@@ -48,6 +52,13 @@ class Studies:
             self._patients.get(row["file_id"]) or self._header(row["location"], row["file_id"])[0]
             for row in self._rows(identifiers)
         }
+
+    def instances(self, file_name: str) -> set[str]:
+        """The SOP Instance UIDs of the objects whose file has this name, or has it before the first "_" of its own.
+
+        Folders, case and the usual endings do not count.
+        """
+        return {row["sop_instance_uid"] or "" for row in self._named.get(_stem(file_name), [])}
 
     def deny_list(self, **identifiers: str) -> DenyList:
         """The deny list of all objects with these identifiers and of their studies; empty where there are none."""
@@ -79,6 +90,21 @@ class Studies:
         if not patient_id:
             return self._pseudonyms.unknown_patient(study, file_id), named
         return self._pseudonyms.patient(patient_id, text_of(dataset, 0x00100021)), named
+
+
+_ENDINGS = (".dcm", ".dicom", ".png", ".jpg", ".jpeg", ".pgm", ".tif", ".tiff")
+"""What a picture's name may end in here and there: a UID as a name ends in no such thing."""
+
+
+def _stem(path: str) -> str:
+    name = PurePosixPath(path.replace("\\", "/").strip()).name.casefold()
+    return next((name.removesuffix(ending) for ending in _ENDINGS if name.endswith(ending)), name)
+
+
+def _file_names(location: str) -> list[str]:
+    """What a file may be called by: its whole name, and the part before the first "_" of it."""
+    name = _stem(unquote(location.rpartition(":")[2]))
+    return sorted({name, name.partition("_")[0]} - {""})
 
 
 _KEYS = ("sop_instance_uid", "study_instance_uid", "accession_number", "patient_id")

@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from pipelines.storage.column_maps import column_name
+
 _DELIMITERS = ",;\t|"
 _LONGEST_FIELD = 1 << 24
 _PARQUET = b"PAR1"
@@ -69,14 +71,10 @@ def _csv_rows(data: bytes) -> list[dict[str, str]]:
 def _columns(names: list[str]) -> list[str]:
     seen: Counter[str] = Counter()
     columns = []
-    for name in map(_column, names):
+    for name in map(column_name, names):
         seen[name] += 1
         columns.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
     return columns
-
-
-def _column(name: str) -> str:
-    return re.sub(r"[\s-]+", "_", str(name).strip().lower())
 
 
 def _decoded(data: bytes) -> str:

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipelines.deidentify.studies import Studies
 from pipelines.deidentify.tables import TableError, read_rows
 from pipelines.deidentify.text import clean_text, keep_known_words, remove_denied
 from pipelines.deidentify.text_dates import dates_in
+from pipelines.storage.column_maps import SIDES, ColumnMap, fitting, load_column_maps
 from pipelines.storage.digests import sha256_of_json
 from pipelines.storage.keys import Key
 from pipelines.storage.ledger import LedgerRow
@@ -24,7 +26,6 @@ from pipelines.storage.workers import Progress, silent
 
 OPERATION = "deidentify_text"
 
-_SIDES = {"L": "L", "LEFT": "L", "R": "R", "RIGHT": "R"}
 _SCALE_WORDS = r"(?:BI-?RADS|BIRADS|ACR|BREAST|DENSITY|DENSE|CATEGORY|CAT|TYPE|CLASS|GRADE|COMPOSITION)"
 _DENSITY = re.compile(
     rf"(?:{_SCALE_WORDS}[ .:_-]*)*(?:[A-DFG]|[1-4](?:\.0)?|I{{1,3}}|IV"
@@ -59,6 +60,7 @@ def deidentify_texts(
     profile: Profile,
     folder: Path,
     patients: Mapping[str, str] | None = None,
+    maps: tuple[ColumnMap, ...] | None = None,
     progress: Progress = silent,
 ) -> TextsSummary:
     """De-identify the accepted report and label tables of an inventory into ``folder``.
@@ -67,9 +69,12 @@ def deidentify_texts(
     A report is cleaned with the names and ids of its study's headers, found by accession number, and with those that
     the row's other columns hold. A row whose reference is two patients' (an accession number used twice) is refused,
     since it would be read as a statement on both. ``patients``: file_id to the patient's pseudonym, where it is known
-    better than from the object's own header. Dates in reports move as those in the patient's headers do; where it is
+    better than from the object's own header. ``maps``: how labels tables that have other columns than ours are to be
+    read; the packaged ones where it is None. Of a mapped row nothing leaves but pseudonyms, side, view and one of the
+    values of density that the map knows. Dates in reports move as those in the patient's headers do; where it is
     not known whose a report is, they are removed.
     """
+    label = partial(_label, maps=load_column_maps() if maps is None else maps)
     pseudonyms = Pseudonyms(key)
     studies = Studies(inventory, source, pseudonyms, profile, patients)
     accepted = [r for r in inventory.to_pylist() if r["status"] == "accepted" and r["kind"] in ("reports", "labels")]
@@ -78,7 +83,7 @@ def deidentify_texts(
     ledger: list[LedgerRow] = []
     for done, entry in enumerate(accepted, start=1):
         kind = entry["kind"]
-        make = _report if kind == "reports" else _label
+        make = _report if kind == "reports" else label
         name, path = ("report_id", "reports.parquet") if kind == "reports" else ("label_id", "labels.parquet")
         origin = pseudonyms.source(entry["file_id"], entry["sha256"])
         for row in _rows(entry, source, pseudonyms, studies, profile, make, name):
@@ -207,16 +212,19 @@ def _days_of(value: str) -> set[str]:
     return days | ({parts[0][:8]} if parts and len(parts[0]) >= 8 else set())
 
 
-def _label(row: dict[str, str], pseudonyms: Pseudonyms, studies: Studies, _: Profile) -> dict[str, Any]:
-    if "density" not in row or not any(name in row for name in _REFERENCES):
+def _label(
+    row: dict[str, str], pseudonyms: Pseudonyms, studies: Studies, _: Profile, maps: tuple[ColumnMap, ...]
+) -> dict[str, Any]:
+    chosen = _map_of(row, maps)
+    if chosen is None and ("density" not in row or not any(name in row for name in _REFERENCES)):
         raise _RefusedRowError("columns_missing")
-    references = {name: row.get(name, "") for name in _REFERENCES}
-    if not any(references.values()):
-        raise _RefusedRowError("no_reference")
-    density = _density(row["density"])
-    if density is None:
-        raise _RefusedRowError("density_not_recognized")
-    view, strange = keep_known_words(row.get("view", ""))
+    cells = row if chosen is None else chosen.read(row)
+    references = _references(cells, studies)
+    density, densities = _density(cells["density"], chosen)
+    laterality = chosen.side(cells.get("laterality", "")) if chosen else SIDES.get(cells.get("laterality", "").upper())
+    if laterality is None:
+        raise _RefusedRowError("laterality_not_recognized")
+    view, strange = keep_known_words(cells.get("view", ""))
     patient_id, accession = references["patient_id"], references["accession_number"]
     patient = _patient(references, studies) or (pseudonyms.patient(patient_id) if patient_id else None)
     return {
@@ -224,14 +232,45 @@ def _label(row: dict[str, str], pseudonyms: Pseudonyms, studies: Studies, _: Pro
         "study_instance_uid": pseudonyms.uid(references["study_instance_uid"]) or None,
         "sop_instance_uid": pseudonyms.uid(references["sop_instance_uid"]) or None,
         "patient": patient,
-        "laterality": _SIDES.get(row.get("laterality", "").upper()),
+        "laterality": laterality or None,
         "view": view or None if not strange else None,
         "density": density,
-        "reader": pseudonyms.reader(row["reader"]) if row.get("reader") else None,
+        "column_map": chosen.name if chosen else None,
+        "densities": densities,
+        "reader": pseudonyms.reader(cells["reader"]) if cells.get("reader") else None,
     }
 
 
-def _density(value: str) -> str | None:
-    """A density as given, if it is a value of a density scale of at most 16 characters."""
+def _map_of(row: dict[str, str], maps: tuple[ColumnMap, ...]) -> ColumnMap | None:
+    """The column map that speaks of a row; None where no map knows such tables."""
+    fits = fitting(maps, row)
+    chosen = next((m for m in fits if m.speaks_of(row)), None)
+    if fits and chosen is None:
+        empty = not any(m.read(row)["density"] for m in fits)
+        raise _RefusedRowError("no_density" if empty else "scale_not_recognized")
+    return chosen
+
+
+def _references(cells: dict[str, str], studies: Studies) -> dict[str, str]:
+    """What a row refers to, by raw identifiers; a file's name is resolved to the object of the delivery."""
+    references = {name: cells.get(name, "") for name in _REFERENCES}
+    file_name = cells.get("file_name", "") if not references["sop_instance_uid"] else ""
+    instances = studies.instances(file_name) if file_name else set()
+    if len(instances) > 1:
+        raise _RefusedRowError("file_name_ambiguous")
+    references["sop_instance_uid"] = references["sop_instance_uid"] or next(iter(instances), "")
+    if not any(references.values()):
+        raise _RefusedRowError("file_not_in_delivery" if file_name else "no_reference")
+    return references
+
+
+def _density(value: str, chosen: ColumnMap | None) -> tuple[str, str | None]:
+    """A density as given, if it is one of the map's values or of a density scale, and what the map takes it for."""
     text = re.sub(r"\s+", " ", value.strip())
-    return text if len(text) <= _LONGEST_DENSITY and _DENSITY.fullmatch(text.upper()) else None
+    if not text:
+        raise _RefusedRowError("no_density")
+    if chosen is not None and (densities := chosen.density(text)) is not None:
+        return text, densities or None
+    if chosen is None and len(text) <= _LONGEST_DENSITY and _DENSITY.fullmatch(text.upper()):
+        return text, None
+    raise _RefusedRowError("density_not_recognized")

@@ -44,7 +44,7 @@ def _from_reports(reports: pa.Table) -> Iterator[dict[str, Any]]:
             yield {
                 "source": "text",
                 "evidence_id": row["report_id"],
-                "rule": "sentence",
+                "rule": statement.rule,
                 "reader": None,
                 "patient": row["patient"],
                 "accession": row["accession"],
@@ -69,7 +69,7 @@ def _from_objects(
             yield {
                 "source": "sr",
                 "evidence_id": row["sop_instance_uid"] or row["file_id"],
-                "rule": "breast composition",
+                "rule": statement.rule,
                 "reader": None,
                 "patient": row["patient"],
                 "accession": row["accession"],

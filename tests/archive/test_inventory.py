@@ -224,3 +224,19 @@ def test_real_odd_and_broken_files_are_judged_rightly(delivery, take):
                 warnings.simplefilter("ignore")
                 read = pydicom.dcmread(path, force=True, stop_before_pixels=True)
             assert row["sop_instance_uid"] == (read.get("SOPInstanceUID") or None)
+
+
+def test_tables_of_public_sets_are_told_by_their_columns_whatever_their_name(delivery, take):
+    for name, data in (
+        ("INbreast.csv", "Patient ID;Laterality;View;File Name;ACR\nremoved;R;CC;22678622;2 \n".encode("utf-16")),
+        ("labels.csv", b"REFNUM\tBG\nmdb001\tG\n"),
+        ("prices.csv", b"item,price\n1,2\n"),
+        ("empty_lines.csv", b"\n\n"),
+        ("rubbish.parquet", b"no parquet"),
+    ):
+        (delivery / name).write_bytes(data)
+    taken = take(delivery)
+    assert taken.outcome("inbox:INbreast.csv") == ("labels", "accepted", None)
+    assert taken.outcome("inbox:labels.csv") == ("labels", "accepted", None)
+    for name in ("prices.csv", "empty_lines.csv", "rubbish.parquet"):
+        assert taken.outcome(f"inbox:{name}") == ("other", "quarantined", "not_dicom")

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.deidentify.delivery import deidentify_texts
+from pipelines.deidentify.studies import Studies
 from pipelines.deidentify.tables import TableError, read_rows
 from pipelines.storage.tables import DELIVERED_LABELS, INVENTORY, REPORTS, read_table
 from tests.deidentify.conftest import mammogram, save
@@ -141,10 +142,119 @@ def test_density_scales(run: Any, density: str) -> None:
     assert (label["status"], label["density"]) == ("written", density)
 
 
-@pytest.mark.parametrize("density", ["", "5", "E", "Jadwiga", "12345", "A A A A A A A A A A", "see report"])
+@pytest.mark.parametrize("density", ["5", "E", "Jadwiga", "12345", "A A A A A A A A A A", "see report"])
 def test_what_is_no_density(run: Any, density: str) -> None:
     _, _, (label,) = run({"labels.csv": table(("patient_id", "density"), ("1", density)).encode()})
     assert (label["status"], label["reason"], label["density"]) == ("refused", "density_not_recognized", None)
+
+
+def test_empty_cells_and_strange_sides_are_refused_as_such(run: Any) -> None:
+    rows = (("patient_id", "laterality", "density"), ("1", "L", ""), ("2", "upper", "C"), ("3", "bilateral", "C"))
+    summary, _, labels = run({"labels.csv": table(*rows).encode()})
+    assert summary.reasons == {"laterality_not_recognized": 1, "no_density": 1}
+    assert [(r["laterality"], r["density"]) for r in labels if r["status"] == "written"] == [(None, "C")]
+
+
+UID = "1.3.6.1.4.1.9590.100.1.2.42"
+PUBLIC = {
+    "cbis_ddsm": (
+        ("patient_id", "breast density", "left or right breast", "image view", "image file path", "pathology"),
+        ("P_00001", "3", "LEFT", "CC", f"Calc-Test_P_00001_LEFT_CC/{UID}/1.2.7/000000.dcm\n", "BENIGN"),
+        {"laterality": "L", "view": "CC", "density": "3", "densities": "C", "study_instance_uid": UID},
+    ),
+    "vindr_mammo": (
+        ("study_id", "series_id", "image_id", "laterality", "view_position", "breast_birads", "breast_density"),
+        ("b8d27", "70e4", "d8125", "R", "MLO", "BI-RADS 2", "DENSITY D"),
+        {"laterality": "R", "view": "MLO", "density": "DENSITY D", "densities": "D", "sop_instance_uid": "d8125"},
+    ),
+    "embed": (
+        ("empi_anon", "acc_anon", "side", "tissueden", "desc"),
+        ("6512", "ACC77182931", "R", "2.0", "MG Screen"),
+        {"laterality": "R", "density": "2.0", "densities": "B", "patient_id": "MRN0098231"},
+    ),
+    "rsna": (
+        ("site_id", "patient_id", "image_id", "laterality", "view", "cancer", "density"),
+        ("2", "MRN0098231", "462822612", "L", "CC", "0", "A"),
+        {"laterality": "L", "view": "CC", "density": "A", "densities": "A", "patient_id": "MRN0098231"},
+    ),
+    "inbreast": (
+        ("Patient ID", "Patient age", "Laterality", "View", "Acquisition date", "File Name", "ACR", "Bi-Rads"),
+        ("removed", "removed", "R", "CC", "201001", "IM", "4 ", "2"),
+        {"laterality": "R", "view": "CC", "density": "4", "densities": "D", "sop_instance_uid": "1.2.276.0.99.3.1"},
+    ),
+    "cdd_cesm": (
+        ("Image_name", "Patient_ID", "Side", "Type", "Breast density (ACR)", "View", "Findings"),
+        ("im", "1", "R", "DM", "B", "MLO", "Kowalewska"),
+        {"laterality": "R", "view": "MLO", "density": "B", "densities": "B", "patient_id": "MRN0098231"},
+    ),
+    "mias": (
+        ("REFNUM", "BG", "CLASS"),
+        ("im", "G", "CIRC"),
+        {"density": "G", "densities": "BC", "sop_instance_uid": "1.2.276.0.99.3.1"},
+    ),
+    "scaled_mias": (
+        ("path", "laterality", "view", "density_raw", "density_scale"),
+        ("some/folder/IM.png", "L", "MLO", "D", "MIAS F/G/D"),
+        {"laterality": "L", "view": "MLO", "density": "D", "densities": "CD", "sop_instance_uid": "1.2.276.0.99.3.1"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_sets_are_read_by_their_columns(run: Any, pseudonyms: Any, name: str) -> None:
+    header, cells, expected = PUBLIC[name]
+    _, _, (label,) = run({"labels.csv": table(header, cells).encode()})
+    assert (label["status"], label["column_map"]) == ("written", name), label["reason"]
+    for raw, (column, make) in {
+        "study_instance_uid": ("study_instance_uid", pseudonyms.uid),
+        "sop_instance_uid": ("sop_instance_uid", pseudonyms.uid),
+        "patient_id": ("patient", pseudonyms.patient),
+    }.items():
+        if raw in expected:
+            assert label[column] == make(expected[raw])
+    for column in ("laterality", "view", "density", "densities"):
+        assert label[column] == expected.get(column), column
+    written = {str(value) for value in label.values()}
+    secret = {c for c in cells if len(c) > 3 and c != label["density"]}
+    assert not [v for v in written if any(s in v for s in secret)]
+
+
+def test_a_man_has_no_density_and_other_values_do_not_leave(run: Any) -> None:
+    rows = (("acc_anon", "side", "tissueden"), ("1", "L", "5"), ("1", "R", ""), ("1", "R", "6"), ("1", "?", "2"))
+    summary, _, labels = run({"labels.csv": table(*rows).encode()})
+    assert [(r["density"], r["densities"]) for r in labels if r["status"] == "written"] == [("5", None)]
+    assert summary.reasons == {"density_not_recognized": 1, "laterality_not_recognized": 1, "no_density": 1}
+
+
+def test_a_file_name_must_lead_to_one_object(run: Any) -> None:
+    rows = (("REFNUM", "BG"), ("mdb001", "G"), ("im", "x"), ("", "G"))
+    summary, _, _ = run({"labels.csv": table(*rows).encode()})
+    assert summary.reasons == {"density_not_recognized": 1, "file_not_in_delivery": 1, "no_reference": 1}
+
+
+def test_rows_of_a_scale_that_nobody_knows(run: Any) -> None:
+    rows = (("path", "density_raw", "density_scale"), ("im", "D", "Wolfe"), ("im", "", ""))
+    summary, _, _ = run({"labels.csv": table(*rows).encode()})
+    assert summary.reasons == {"no_density": 1, "scale_not_recognized": 1}
+
+
+@pytest.mark.parametrize(
+    ("location", "asked", "found"),
+    [
+        ("inbox:a/22678622_61b_MG_R_CC_ANON.dcm", "22678622", True),
+        ("inbox:P1_R_CM_MLO.dcm", "P1_R_CM_MLO", True),
+        ("inbox:P1_R_CM_MLO.dcm", "p1_r_cm_mlo.jpg", True),
+        ("inbox:P12_R_CM_MLO.dcm", "P1", False),
+        ("inbox:caf%C3%A9%3A1.dcm", "x/caf\u00e9:1", True),
+        ("inbox:1.2.3.4", "1.2.3", False),
+        ("unpacked:F-0009", "mdb001", True),
+    ],
+)
+def test_objects_by_file_name(key: Any, profile: Any, pseudonyms: Any, location: str, asked: str, found: bool) -> None:
+    row = {"file_id": "F-1", "location": location, "kind": "dicom", "status": "accepted", "sop_instance_uid": "1.2"}
+    member = "films/mdb001.dcm" if location.startswith("unpacked") else None
+    inventory = INVENTORY.build([{**row, "member": member, "size": 1, "sha256": "x"}])
+    assert Studies(inventory, Path, pseudonyms, profile).instances(asked) == ({"1.2"} if found else set())
 
 
 def test_bad_tables_are_rows_too(run: Any) -> None:

@@ -27,25 +27,47 @@ def delivered(*rows):
     return DELIVERED_LABELS.build([{**base, "label_id": f"L-{i}", **row} for i, row in enumerate(rows)])
 
 
-def test_three_class_scale_gives_no_vote_and_no_other_table_suffers():
-    mias = [{"file_id": "F-1", "density": d} for d in ("F", "G", "D", "D")]
+def test_three_classes_are_sets_and_no_other_table_suffers():
+    mias = [{"file_id": "F-1", "density": d} for d in ("F", "G", "D", "dense-glandular")]
     acr = [{"file_id": "F-2", "density": d} for d in ("C", "D")]
     votes = read_table(delivered(*mias, *acr))
-    assert sorted((v["evidence_id"], v["densities"]) for v in votes) == [("L-4", "C"), ("L-5", "D")]
+    assert [(v["evidence_id"], v["densities"], v["rule"]) for v in votes] == [
+        ("L-0", "AB", "labels_three_classes"),
+        ("L-1", "BC", "labels_three_classes"),
+        ("L-2", "CD", "labels_three_classes"),
+        ("L-3", "CD", "labels_three_classes"),
+        ("L-4", "C", "labels_four_classes"),
+        ("L-5", "D", "labels_four_classes"),
+    ]
 
 
 @pytest.mark.parametrize(
     ("rows", "votes"),
     [
-        ([("F", None), ("D", "r1"), ("B", "r1")], "BD"),  # r1 uses the four-class scale
-        ([("F", None), ("D", "r1")], ""),  # r1's scale is not told
-        ([("F", "r1"), ("D", "r1"), ("B", "r1")], "B"),  # r1 mixes scales
-        ([("F", None), ("4", None), ("ACR D", None)], "DD"),  # not the three-class scale's D
+        ([("F", None), ("D", "r1"), ("B", "r1")], "AB D B"),  # r1 uses the four-class scale
+        ([("F", None), ("D", "r1")], "AB"),  # r1's scale is not told
+        ([("F", "r1"), ("D", "r1"), ("B", "r1")], "AB B"),  # r1 mixes scales
+        ([("F", None), ("4", None), ("ACR D", None)], "AB D D"),  # not the three-class scale's D
+        ([("G", "r1"), ("D", "r1"), ("D", "r2"), ("1", "r2")], "BC CD D A"),
     ],
 )
 def test_in_a_mixed_table_a_readers_own_scale_decides(rows, votes):
     table = delivered(*({"file_id": "F-1", "density": d, "reader": r} for d, r in rows))
-    assert "".join(sorted(v["densities"] for v in read_table(table))) == votes
+    assert [v["densities"] for v in read_table(table)] == votes.split()
+
+
+def test_a_column_map_has_said_what_a_value_means():
+    rows = [
+        {"file_id": "F-1", "density": "D", "column_map": "mias", "densities": "CD"},
+        {"file_id": "F-1", "density": "5", "column_map": "embed"},
+        {"file_id": "F-1", "density": "5.0", "column_map": "embed"},
+        {"file_id": "F-1", "density": "2", "column_map": "own", "densities": "C"},
+    ]
+    votes = read_table(delivered(*rows))
+    assert [(v["evidence_id"], v["densities"], v["rule"]) for v in votes] == [
+        ("L-0", "CD", "mias"),
+        ("L-3", "C", "own"),
+    ]
 
 
 def test_three_class_is_told_by_its_own_values():
@@ -68,7 +90,7 @@ def test_refused_rows_have_no_vote_and_identifiers_travel():
     assert vote == {
         "source": "table",
         "evidence_id": "L-0",
-        "rule": "density",
+        "rule": "labels_four_classes",
         "reader": "r1",
         "patient": "P-1",
         "accession": "A-1",

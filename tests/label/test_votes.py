@@ -65,6 +65,13 @@ def test_every_channel_speaks_and_says_who():
         "2.25.11": ("sr", "A", None),
         "2.25.13": ("sr", "D", None),
     }
+    rules = {evidence: v["rule"] for evidence, v in votes.items()}
+    assert rules == {
+        "L-1": "labels_four_classes",
+        "R-1": "en_acr_letter",
+        "2.25.11": "SCT 129715009",
+        "2.25.13": "SCT 129715009",
+    }
     assert votes["2.25.11"]["study_instance_uid"] == "2.25.9"
     assert votes["2.25.11"]["sop_instance_uid"] is None
 
