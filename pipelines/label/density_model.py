@@ -7,6 +7,7 @@ is chosen (measures, penalty, temperature, cap) is chosen by cross-validation ov
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
@@ -28,8 +29,8 @@ LEAST_PATIENTS = 30
 
 MEASURES = (
     ("percent_density",),
-    ("percent_density", "brightness", "spread", "lean"),
-    ("percent_density", "brightness", "spread", "lean", "compactness", "fine", "coarse"),
+    ("percent_density", "brightest", "brightness", "spread", "lean"),
+    ("percent_density", "brightest", "brightness", "spread", "lean", "compactness", "fine", "coarse"),
 )
 """What the regression may rest on: density alone, with the shape of the histogram, with what lies where."""
 
@@ -134,7 +135,7 @@ def fit(
     assert best is not None
     _, measures, ridge, predictors, thresholds = best
     temperature = _temperature(cohort, predictors, thresholds)
-    cap = min(CEILING, _accuracy(cohort, predictors, thresholds, temperature))
+    cap = min(CEILING, math.floor(1000 * _accuracy(cohort, predictors, thresholds, temperature)) / 1000)
     return _model(cohort, measures, ridge, tuple(classes), temperature, cap, people)
 
 
@@ -214,9 +215,7 @@ def _model(
     )
 
 
-def _each(
-    cohort: _Cohort, thresholds: Floats, judge: Callable[[NDArray[np.bool_], Floats], Floats]
-) -> Floats:
+def _each(cohort: _Cohort, thresholds: Floats, judge: Callable[[NDArray[np.bool_], Floats], Floats]) -> Floats:
     """What ``judge`` says of the rows that share thresholds, in the cohort's order."""
     found = np.zeros(len(thresholds))
     for shared in np.unique(thresholds, axis=0):

@@ -47,27 +47,27 @@ def cluster(histogram: NDArray[np.generic], count: int) -> Clusters | None:
         return None
     centers = _spread_out(gray, weights, count)
     for _ in range(_ROUNDS):
-        powers = weights[:, None] * memberships(gray, centers) ** 2
-        moved = (powers * gray[:, None]).sum(0) / powers.sum(0)
+        powers = weights * memberships(gray, centers) ** 2
+        moved = powers @ gray / powers.sum(1)
         settled = np.abs(moved - centers).max() < _SETTLED
         centers = moved
         if settled:
             break
     order = np.argsort(centers, kind="stable")
-    shares = (weights[:, None] * memberships(gray, centers)).sum(0) / weights.sum()
+    shares = memberships(gray, centers) @ weights / weights.sum()
     return Clusters(centers[order], shares[order])
 
 
 def memberships(gray: Floats, centers: Floats) -> Floats:
-    """How far each gray value (n,) belongs to each center (k,): (n, k), rows sum to 1.
+    """How far each gray value (n,) belongs to each center (k,): (k, n), columns sum to 1.
 
     In inverse proportion to the squared distance; a value at a center belongs to it alone (to several at one place in
     equal parts).
     """
-    squares = (gray[:, None] - centers[None, :]) ** 2
-    nearest = squares.min(1, keepdims=True)
+    squares = (gray[None, :] - centers[:, None]) ** 2
+    nearest = squares.min(0)
     closeness = np.where(nearest > 0, nearest / np.where(squares > 0, squares, 1.0), squares == 0)
-    return closeness / closeness.sum(1, keepdims=True)
+    return closeness / closeness.sum(0)
 
 
 def count_humps(histogram: NDArray[np.generic]) -> int:

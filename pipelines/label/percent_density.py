@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.label.fuzzy_clusters import cluster, count_humps
+from pipelines.label.fuzzy_clusters import Clusters, cluster, count_humps
 from pipelines.label.pectoral import find_muscle
 from pipelines.storage.histograms import LEVELS
 
@@ -22,6 +22,8 @@ _LEAST_AREA = 0.01
 _LEAST_SPREAD = 8.0
 """Deviation of gray (0…4095) below which there is nothing to tell apart."""
 
+_QUARTERS = 4
+
 _FINE, _COARSE = (3, 9), (9, 27)
 """Texture: what lies between means over squares of these sides, at the measuring size."""
 
@@ -29,21 +31,20 @@ _FINE, _COARSE = (3, 9), (9, 27)
 @dataclass(frozen=True)
 class Measures:
     """``percent_density``: share (0…1) of the breast, without rim and muscle, in the clusters nearer to its brightest
-    than to its darkest; ``brightness``: mean gray over the full range; ``spread``: its deviation; ``lean``: skewness;
-    ``contrast``: brightest cluster less darkest, over the range; ``compactness``: share of the dense pixels that
-    an opening leaves; ``fine``, ``coarse``: texture over the spread at two scales; ``size``: the breast's share of the
-    picture.
+    than to its darkest; ``brightest``: share of the brightest of four clusters, which a dark margin does not mislead
+    (films, raw pictures); ``brightness``: mean gray over the full range; ``spread``: its deviation, likewise; ``lean``:
+    skewness of gray; ``compactness``: share of the dense pixels that an opening leaves; ``fine``, ``coarse``: texture
+    over the spread at two scales.
     """
 
     percent_density: float
+    brightest: float
     brightness: float
     spread: float
     lean: float
-    contrast: float
     compactness: float
     fine: float
     coarse: float
-    size: float
 
 
 NAMES = tuple(field.name for field in fields(Measures))
@@ -52,7 +53,8 @@ NAMES = tuple(field.name for field in fields(Measures))
 def measure(picture: NDArray[np.uint16], view: str | None) -> Measures | None:
     """Measure a picture of level B (uint16, rows × columns, 0…4095, air 0, chest wall on the left).
 
-    The pectoral muscle of an MLO is left out. None where there is too little to measure: no breast, or a flat one.
+    The pectoral muscle of an MLO is left out. None where there is too little to measure:
+    no breast, a tiny or a flat one, fewer gray values than clusters.
     """
     rows = min(_ROWS, picture.shape[0])
     shape = (max(1, round(picture.shape[1] * rows / picture.shape[0])), rows)
@@ -66,19 +68,21 @@ def measure(picture: NDArray[np.uint16], view: str | None) -> Measures | None:
     gray = small[inner].astype(np.float64)
     if gray.std() < _LEAST_SPREAD:
         return None
-    share, threshold, contrast = _dense_share(gray)
-    dense = (small >= threshold) & inner
+    histogram = np.bincount(np.rint(gray).astype(np.intp), minlength=LEVELS)
+    humps, quarters = cluster(histogram, count_humps(histogram)), cluster(histogram, _QUARTERS)
+    if humps is None or quarters is None:
+        return None
+    share, threshold = _dense(humps)
     spread = float(gray.std())
     return Measures(
         share,
+        float(quarters.shares[-1]),
         float(gray.mean()) / (LEVELS - 1),
         spread / (LEVELS - 1),
         float((((gray - gray.mean()) / spread) ** 3).mean()),
-        contrast / (LEVELS - 1),
-        _compactness(dense),
+        _compactness((small >= threshold) & inner),
         _texture(small, inner, _FINE) / spread,
         _texture(small, inner, _COARSE) / spread,
-        float(mask.mean()),
     )
 
 
@@ -106,17 +110,12 @@ def _without_rim(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return depth[1:-1, 2 * rim : -1] > rim
 
 
-def _dense_share(gray: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Share of the dense clusters, the gray at which they begin, and the brightest center less the darkest."""
-    histogram = np.bincount(np.rint(gray).astype(np.intp), minlength=LEVELS)
-    clusters = cluster(histogram, count_humps(histogram))
-    assert clusters is not None
+def _dense(clusters: Clusters) -> tuple[float, float]:
+    """Share of the dense clusters, and the gray at which they begin."""
     centers = clusters.centers
-    middle = (centers[0] + centers[-1]) / 2
-    dense = centers > middle
-    first = int(np.flatnonzero(dense)[0])
-    threshold = float(centers[first - 1 : first + 1].mean())
-    return float(clusters.shares[dense].sum()), threshold, float(centers[-1] - centers[0])
+    is_dense = centers > (centers[0] + centers[-1]) / 2
+    first = int(is_dense.argmax())
+    return float(clusters.shares[is_dense].sum()), float(centers[first - 1 : first + 1].mean())
 
 
 def _compactness(dense: NDArray[np.bool_]) -> float:
