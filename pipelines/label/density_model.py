@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ CEILING = 0.6
 LEAST_PATIENTS = 30
 """Labeled patients below which there is no model."""
 
-MEASURES = (
+MEASURES: tuple[tuple[str, ...], ...] = (
     ("percent_density",),
     ("percent_density", "brightest", "brightness", "spread", "lean"),
     ("percent_density", "brightest", "brightness", "spread", "lean", "compactness", "fine", "coarse"),
@@ -88,7 +89,7 @@ class DensityModel:
         """The model that ``to_json`` wrote."""
         facts = json.loads(text)
         own = {name: tuple(values) for name, values in facts.pop("groups").items()}
-        plain = {name: tuple(v) if isinstance(v, list) else v for name, v in facts.items()}
+        plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in facts.items()}
         return DensityModel(groups=own, **plain)
 
 
@@ -113,8 +114,10 @@ def fit(
     groups: Sequence[str | None],
     patients: Sequence[str],
     classes: Sequence[str] = DENSITIES,
+    candidates: Sequence[tuple[str, ...]] = MEASURES,
 ) -> DensityModel | None:
-    """Fit on rows of measures (n, all of NAMES), one for each breast; ``densities`` are classes or ranges of them: BC.
+    """Fit on rows of measures (n, all of NAMES), one for each breast; ``densities`` are classes or ranges of them: BC;
+    ``candidates`` are the sets of measures to choose from.
 
     Each patient counts once, however many rows she has. None with fewer than 30 patients or with fewer than two
     classes known for certain. Raises ValueError for a density that is not of the classes.
@@ -126,7 +129,7 @@ def fit(
         return None
     folds = _folds(cohort.patients)
     best: tuple[float, tuple[str, ...], float, Floats, Floats] | None = None
-    for measures in MEASURES:
+    for measures in candidates:
         for ridge in _RIDGES:
             predictors, thresholds = _held_out(cohort, folds, measures, ridge, len(classes))
             score = float(cohort.weights @ _log_likelihoods(cohort, predictors, thresholds, 1.0))

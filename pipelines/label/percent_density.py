@@ -1,6 +1,7 @@
 """What a mammogram's pixels say of its density: percent density by fuzzy clusters, and a few figures beside it."""
 
 from dataclasses import astuple, dataclass, fields
+from typing import Any
 
 import cv2
 import numpy as np
@@ -58,7 +59,7 @@ def measure(picture: NDArray[np.uint16], view: str | None) -> Measures | None:
     """
     rows = min(_ROWS, picture.shape[0])
     shape = (max(1, round(picture.shape[1] * rows / picture.shape[0])), rows)
-    small = cv2.resize(picture.astype(np.float32), shape, interpolation=cv2.INTER_AREA)
+    small: NDArray[Any] = cv2.resize(picture.astype(np.float32), shape, interpolation=cv2.INTER_AREA)
     mask = _breast(small)
     inner = _without_rim(mask)
     if view == "MLO":
