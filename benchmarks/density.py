@@ -7,10 +7,11 @@ Real: CDD-CESM's low-energy pictures (A to D) and MIAS' films (fatty, fatty-glan
 ten-fold cross-validation over patients, several times over. Intervals: 95 %, bootstrap over patients of the mean over
 the repeats.
 
-What is chosen on what: which measures, the penalty, the temperature and the cap by five-fold cross-validation over
+What is chosen on what: which measures, the penalties, the temperature and the cap by five-fold cross-validation over
 patients within the nine training folds, anew each time. Fixed beforehand: the measures' own constants, the muscle's
 search and the clusters' number, on drawn breasts, whose truth is known, and by looking at outlines without densities;
-the penalty on vendor groups and the ceiling of 0.6, by reasoning. Not blind: the candidate measures were named after
+the ceiling of 0.6, by
+reasoning. Not blind: the candidate measures were named after
 rank correlations of single measures with both sets' labels had been seen, so the choice among them is nested, the list
 is not.
 """
@@ -149,6 +150,7 @@ def show(title: str, data: Set, chances: NDArray[np.float64], caps: NDArray[np.f
     assert abs(kappa(truth, said[0], classes) - cohen_kappa_score(truth, said[0], weights="quadratic")) < 1e-9
     right, confidence = (said == truth).ravel(), chances.max(2).ravel()
     mix = np.bincount(truth, minlength=classes) / len(truth)
+    guess = -(mix[mix > 0] @ np.log(mix[mix > 0]))
     loss = -np.log(np.take_along_axis(chances, truth[None, :, None].repeat(len(chances), 0), 2)).mean()
     agreement = interval(
         data.patients, lambda rows: float(np.mean([kappa(truth[rows], s[rows], classes) for s in said])), resamples
@@ -156,9 +158,7 @@ def show(title: str, data: Set, chances: NDArray[np.float64], caps: NDArray[np.f
     print(f"  {title}")
     print(f"    quadratic kappa       {agreement}")
     print(f"    exact agreement       {right.mean():.3f}   always the commonest class: {mix.max():.3f}")
-    print(
-        f"    log loss              {loss:.3f}   always the mix of classes:   {-(mix[mix > 0] @ np.log(mix[mix > 0])):.3f}"
-    )
+    print(f"    log loss              {loss:.3f}   always the mix of classes:   {guess:.3f}")
     capped = np.minimum(confidence, caps.ravel())
     print(
         f"    calibration error     {calibration_error(right, confidence):.3f} before the cap, mean confidence "
@@ -183,11 +183,9 @@ def real_part(repeats: int, resamples: int) -> None:
         for one in MEASURES:
             found = held_out(data, repeats, lambda rows, of=data, one=one: learn(rows, of, [one]))
             show(f"by picture, with {', '.join(one)} alone", data, *found, resamples)
-        for name in NAMES:
+        for at, name in enumerate(NAMES):
             rank = interval(
-                data.patients,
-                lambda rows, at=NAMES.index(name), of=data: spearmanr(of.ranks[rows], of.x[rows, at]).statistic,
-                200,
+                data.patients, lambda rows, at=at, of=data: spearmanr(of.ranks[rows], of.x[rows, at]).statistic, 200
             )
             print(f"    rank correlation of {name:16} {rank}")
     together(sets["cdd-cesm-512"], sets["mini-mias-512"], repeats, resamples)

@@ -1,4 +1,8 @@
-"""What a mammogram's pixels say of its density: percent density by fuzzy clusters, and a few figures beside it."""
+"""What a mammogram's pixels say of its density: percent density by fuzzy clusters, and a few figures beside it.
+
+These feed a model that learns from readers. The screen of generated pictures (pipelines/synthesize) keeps a measure of
+its own, one fixed threshold, so that what judges them shares nothing with what labeled the pictures they came from.
+"""
 
 from dataclasses import astuple, dataclass, fields
 from typing import Any

@@ -64,9 +64,11 @@ def learn(
 def pixel_votes(images: pa.Table, measures: Mapping[str, Measures], model: DensityModel) -> list[Row]:
     """A row of VOTES for each kept image that was measured: the likeliest density of its breast.
 
-    Confidence is the calibrated probability of that density, never above the model's cap.
+    Images of vendor groups that too few training patients taught get none: it could be anything. Confidence is the
+    calibrated probability of that density, never above the model's cap.
     """
-    breasts = list(_breasts(_kept(images), measures))
+    known = [row for row in _kept(images) if row["vendor_group"] in model.groups]
+    breasts = list(_breasts(known, measures))
     if not breasts:
         return []
     groups = [rows[0]["vendor_group"] for rows, _ in breasts]

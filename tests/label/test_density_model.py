@@ -66,22 +66,24 @@ def test_the_cap_is_what_was_right_and_never_above_the_ceiling():
     assert 0.2 < weak.cap < CEILING
 
 
-def test_a_large_vendor_group_goes_its_own_way_and_a_small_one_does_not():
-    def moved(of_ten):
-        vendor = lambda i: "odd" if i % 10 < of_ten else "plain"  # noqa: E731
-        model = fit(*simulate(300, shift={"odd": 3.0}, group=vendor))
-        at = np.full((1, len(NAMES)), 0.0)
-        at[0, DENSITY] = 0.3
-        return float(model.predictors(at, ["odd"])[0] - model.predictors(at, ["plain"])[0])
-
-    assert moved(4) > 1.8
-    lone = lambda i: "odd" if i == 7 else "plain"  # noqa: E731
-    model = fit(*simulate(300, shift={"odd": 3.0}, group=lone))
-    at = np.full((1, len(NAMES)), 0.0)
+def lead(model: DensityModel, group: str | None) -> float:
+    """How much denser a group's middling breast is judged than that of the plain vendor."""
+    at = np.zeros((1, len(NAMES)))
     at[0, DENSITY] = 0.3
-    assert abs(model.predictors(at, ["odd"])[0] - model.predictors(at, ["plain"])[0]) < 0.5
-    unknown, none = model.predictors(at, ["never seen"]), model.predictors(at, [None])
-    np.testing.assert_array_equal(unknown, none)
+    return float(model.predictors(at, [group])[0] - model.predictors(at, ["plain"])[0])
+
+
+def test_vendor_groups_go_their_own_way_as_far_as_their_patients_carry():
+    def learned(every):
+        cohort = simulate(300, shift={"odd": 3.0}, group=lambda i: "odd" if i % every == 0 else "plain")
+        return fit(*cohort, candidates=[("percent_density",)])
+
+    many, some, few = learned(2), learned(25), learned(43)  # 150, 12 and 7 patients
+    assert 2.0 < lead(many, "odd") < 4.0
+    assert 0.3 < lead(some, "odd") < lead(many, "odd")
+    assert set(many.groups) == set(some.groups) == {"odd", "plain"}
+    assert set(few.groups) == {"plain"}
+    assert lead(few, "odd") == lead(few, "never seen") == lead(few, None)
 
 
 def test_ranges_of_densities_teach_too():

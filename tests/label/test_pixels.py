@@ -102,7 +102,17 @@ def test_unnamed_patients_teach_nothing_and_stand_alone():
     votes = pixel_votes(IMAGES.build(rows), measures, model)
     assert len(votes) == len(rows)
     said = {v["evidence_id"]: v["confidence"] for v in votes}
-    assert sum(said[f"2.25.{i:04d}0"] != said[f"2.25.{i:04d}1"] for i in range(80)) > 40
+    assert sum(said[f"2.25.{i:04d}0"] != said[f"2.25.{i:04d}1"] for i in range(80)) > 20
+
+
+def test_a_vendor_that_too_few_taught_gets_no_votes():
+    images, measures, density_of = cohort()
+    rows = [{**r, "vendor_group": "few"} if r["patient"] in ("P-2", "P-3", "P-4") else r for r in images.to_pylist()]
+    rows[0]["vendor_group"] = None
+    images = IMAGES.build(rows)
+    votes = pixel_votes(images, measures, learn(images, measures, density_of, even))
+    assert len(votes) == 160 - 6 - 1
+    assert not {v["patient"] for v in votes} & {"P-2", "P-3", "P-4"}
 
 
 @pytest.mark.parametrize("status", ["kept", "excluded"])
