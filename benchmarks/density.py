@@ -160,10 +160,11 @@ def show(title: str, data: Set, chances: NDArray[np.float64], caps: NDArray[np.f
     print(f"    exact agreement       {right.mean():.3f}   always the commonest class: {mix.max():.3f}")
     print(f"    log loss              {loss:.3f}   always the mix of classes:   {guess:.3f}")
     capped = np.minimum(confidence, caps.ravel())
-    print(
-        f"    calibration error     {calibration_error(right, confidence):.3f} before the cap, mean confidence "
-        f"{confidence.mean():.3f}; as voted {capped.mean():.3f}, at most {capped.max():.3f}"
-    )
+    for kind, figures in (("before the cap", confidence), ("as voted", capped)):
+        print(
+            f"    calibration error     {calibration_error(right, figures):.3f} {kind}: "
+            f"mean confidence {figures.mean():.3f}, at most {figures.max():.3f}"
+        )
 
 
 def real_part(repeats: int, resamples: int) -> None:

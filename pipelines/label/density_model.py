@@ -43,7 +43,7 @@ _RIDGES = (1.0, 3.0, 10.0, 30.0)
 LEAST_OF_GROUP = 10
 """Labeled patients below which a vendor group has no part of its own, and should get no votes.
 
-Films judged by a model of digital pictures alone were ranked no better than by chance (-0.09): their gray rises
+Films judged by a model of digital pictures alone were ranked no better than by chance (-0.08): their gray rises
 otherwise.
 """
 
