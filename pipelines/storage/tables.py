@@ -11,10 +11,10 @@ import pyarrow as pa
 from pipelines.storage.contracts import Column, ContractError, Table, read_table, write_table
 
 __all__ = [
-    "AUGMENTED", "CONTRACTS", "CURVE_IMAGES", "DATASET", "DELIVERED_LABELS", "DENSITIES", "DENSITY_SETS",
-    "EXCLUSIONS", "HARMONIZATION", "IMAGES", "INVENTORY", "LABELS", "LATERALITIES", "OBJECTS", "ORIGINS", "PLAN",
-    "REPORTS", "SPLITS", "SYNTHETIC", "VENDOR_CURVES", "VIEWS", "VOTES", "ContractError", "Table", "read_table",
-    "write_table",
+    "AUGMENTED", "CONTRACTS", "COPIES", "CURVE_IMAGES", "DATASET", "DELIVERED_LABELS", "DENSITIES", "DENSITY_SETS",
+    "EXCLUSIONS", "HARMONIZATION", "IMAGES", "INVENTORY", "LABELS", "LATERALITIES", "OBJECTS", "ORIGINS",
+    "PATIENT_SPLITS", "PLAN", "REPORTS", "SPLITS", "SYNTHETIC", "VENDOR_CURVES", "VIEWS", "VOTES", "ContractError",
+    "Table", "read_table", "write_table",
 ]  # fmt: skip
 
 DENSITIES = ("A", "B", "C", "D")
@@ -177,6 +177,12 @@ IMAGES = Table(
         Column("shard_row", pa.int32(), "row in the shard", nullable=True, at_least=0),
         _text("picture_sha256", "SHA-256 of the normalized picture's bytes (uint16, row by row)", nullable=True),
         _text("pixel_digest", "BLAKE3 of the canonical decoded stored pixels: finds exact copies", nullable=True),
+        _text(
+            "picture_hash",
+            "nine 256-bit hashes of the picture's gray ranks in frames around its tissue, as hex: finds near copies. "
+            "Bits by vertical and horizontal frequency (u, v) in the order of u + v, u, v; the plain frame first",
+            nullable=True,
+        ),
         Column("source_rows", pa.int32(), "rows of the source", "pixels", nullable=True, at_least=1),
         Column("source_columns", pa.int32(), "columns of the source", "pixels", nullable=True, at_least=1),
         _number("spacing", "pixel spacing of the normalized picture", "mm", nullable=True, at_least=0),
@@ -197,6 +203,39 @@ IMAGES = Table(
         ),
     ),
     ("file_id",),
+)
+
+COPIES = Table(
+    "level_b.copies",
+    "Pairs of kept images that are one picture: exact copies, and near ones that were changed on the way.",
+    (
+        _text("image_id", "image_id of the copy, as in level_b.images"),
+        _text("copy_of", "image_id of the one that came first"),
+        _text(
+            "kind",
+            "exact: the same stored pixels; near: found by hash, confirmed on the pictures",
+            False,
+            ("exact", "near"),
+        ),
+        Column("same_patient", pa.bool_(), "are both of one patient; null where one is unknown", nullable=True),
+        _count("bits", "bits of 256 by which the nearest hashes differ (near)", nullable=True),
+        _number("correlation", "correlation of gray ranks, laid over one another (near)", nullable=True, at_most=1),
+        _number("detail", "correlation of fine detail (near)", nullable=True, at_most=1),
+        _text("orientation", "how the copy lies (near)", True, ("same", "left_right", "up_down", "turned")),
+    ),
+    ("image_id", "copy_of"),
+)
+
+PATIENT_SPLITS = Table(
+    "level_b.splits",
+    "Every patient with a kept image: whom a shared image joins to whom, and the split, which stands once given.",
+    (
+        _text("patient", "patient pseudonym"),
+        _text("cluster", "smallest pseudonym of the patients joined by shared images"),
+        _text("split", "split", allowed=SPLITS),
+        Column("by_hash", pa.bool_(), "is it the split that the cluster's hash gives; else lent or joined"),
+    ),
+    ("patient",),
 )
 
 VENDOR_CURVES = Table(
@@ -399,6 +438,6 @@ AUGMENTED = Table(
 )
 
 CONTRACTS = (
-    INVENTORY, OBJECTS, REPORTS, DELIVERED_LABELS, IMAGES, VENDOR_CURVES, CURVE_IMAGES, HARMONIZATION, VOTES, LABELS,
-    DATASET, EXCLUSIONS, PLAN, SYNTHETIC, AUGMENTED,
+    INVENTORY, OBJECTS, REPORTS, DELIVERED_LABELS, IMAGES, COPIES, PATIENT_SPLITS, VENDOR_CURVES, CURVE_IMAGES,
+    HARMONIZATION, VOTES, LABELS, DATASET, EXCLUSIONS, PLAN, SYNTHETIC, AUGMENTED,
 )  # fmt: skip

@@ -12,7 +12,7 @@ def people(n, start=0):
 
 def one(clusters):
     """All clusters of one density."""
-    return dict.fromkeys(clusters, "B")
+    return dict.fromkeys(clusters, ("B",))
 
 
 def test_proportions_of_many_patients():
@@ -76,7 +76,7 @@ def test_rare_densities_reach_every_split_of_a_small_set():
     for start in range(0, 2000, 100):
         clusters = people(40, start)
         density_of = {c: "A" if i < 4 else "B" if i < 20 else "C" if i < 37 else "D" for i, c in enumerate(clusters)}
-        split = assign_splits(density_of)
+        split = assign_splits({c: (d,) for c, d in density_of.items()})
         of = {d: Counter(split[c] for c in clusters if density_of[c] == d) for d in "ABCD"}
         assert of["A"]["train"] >= 2
         assert of["A"]["validation"] >= 1
