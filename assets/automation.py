@@ -13,7 +13,13 @@ from assets.rung import deliveries
 from pipelines.archive.deliveries import Delivery, is_settled, list_deliveries, listing_digest, register
 
 PER_DELIVERY = ("level_d/inventory", "level_c/objects", "level_c/reports", "level_b/images")
-OVER_ALL = ("level_b/vendor_curves", "level_b/harmonization", "level_a/labels", "level_a/dataset")
+OVER_ALL = (
+    "level_b/splits",
+    "level_b/vendor_curves",
+    "level_b/harmonization",
+    "level_a/labels",
+    "level_a/dataset",
+)
 REPORT = "evaluation/readiness_report"
 
 

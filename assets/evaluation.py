@@ -23,6 +23,7 @@ from pipelines.storage.tables import (
     IMAGES,
     INVENTORY,
     LABELS,
+    PATIENT_SPLITS,
     REPORTS,
     SYNTHETIC,
     VENDOR_CURVES,
@@ -35,6 +36,7 @@ UPSTREAM = (
     "level_c/objects",
     "level_c/reports",
     "level_b/images",
+    "level_b/splits",
     "level_b/vendor_curves",
     "level_b/harmonization",
     "level_a/labels",
@@ -74,7 +76,12 @@ def write_standing_certificate(ladder: Ladder, folder: Path) -> None:
     measured: dict[str, float | None] = {}
     dataset = exclusions = synthetic = None
     root = ladder.zones.publication
-    if stands(ladder, "level_b/vendor_curves", "level_b/images", "level_c/objects", "level_c/reports"):
+    if stands(ladder, "level_b/splits", "level_b/images", "level_c/objects", "level_c/reports"):
+        splits = read_table(root("level_b/splits") / "splits.parquet", PATIENT_SPLITS)
+        measured |= figures.splits_figures(images, splits)
+    if stands(
+        ladder, "level_b/vendor_curves", "level_b/images", "level_b/splits", "level_c/objects", "level_c/reports"
+    ):
         curves = read_table(root("level_b/vendor_curves") / "vendor_curves.parquet", VENDOR_CURVES)
         measured |= figures.curves_figures(images, curves)
         if stands(ladder, "level_b/harmonization", "level_b/images", "level_b/vendor_curves"):
@@ -82,7 +89,7 @@ def write_standing_certificate(ladder: Ladder, folder: Path) -> None:
             measured |= figures.harmonization_figures(found)
     if stands(ladder, "level_a/labels", "level_b/images", "level_c/objects", "level_c/reports"):
         measured |= figures.labels_figures(images, read_table(root("level_a/labels") / "labels.parquet", LABELS))
-    if stands(ladder, "level_a/dataset", "level_b/images", "level_b/vendor_curves", "level_a/labels"):
+    if stands(ladder, "level_a/dataset", "level_b/images", "level_b/splits", "level_b/vendor_curves", "level_a/labels"):
         dataset, exclusions, plan = tables_of(root("level_a/dataset"))
         measured |= figures.dataset_figures(images, dataset, exclusions, plan)
         if stands(ladder, "pgan/model", "level_a/dataset"):

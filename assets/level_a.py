@@ -4,25 +4,27 @@ from dataclasses import asdict
 from pathlib import Path
 
 import dagster as dg
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from assets.resources import Ladder
 from assets.rung import check_gate, check_results, counts_table, progress_of, rung, thumbnail
-from assets.tables_at_hand import images_of, standing_votes
+from assets.tables_at_hand import copies_at_hand, images_of, pictures_at_hand, split_at_hand, standing_votes
 from pipelines.curate.dataset import DatasetSettings, write_dataset
+from pipelines.curate.selection import near_links
 from pipelines.label.fusion import fuse, label_rows
 from pipelines.readiness.criteria import check
 from pipelines.readiness.figures import dataset_figures, labels_figures
 from pipelines.storage.digests import sha256_of_json
 from pipelines.storage.publication import Staging
-from pipelines.storage.shards import ShardReader
 from pipelines.storage.tables import (
+    ASSOCIATION,
+    BALANCE,
     DATASET,
     EXCLUSIONS,
     LABELS,
     PLAN,
+    POWER,
     VENDOR_CURVES,
     VOTES,
     read_table,
@@ -30,6 +32,7 @@ from pipelines.storage.tables import (
 )
 
 LABELS_KEY = "level_a/labels"
+SPLITS_KEY = "level_b/splits"
 DATASET_KEY = "level_a/dataset"
 
 
@@ -66,26 +69,21 @@ def labels(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeR
     return made.result(metadata, check_results(check(LABELS_KEY, figures(made.folder))))
 
 
-@rung(DATASET_KEY, deps=["level_b/images", "level_b/vendor_curves", LABELS_KEY], kinds={"numpy", "arrow"})
+@rung(DATASET_KEY, deps=["level_b/images", SPLITS_KEY, "level_b/vendor_curves", LABELS_KEY], kinds={"numpy", "arrow"})
 def dataset(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeResult:
     """The level A set: de-duplicated, split by patient, vendor curves applied; shards, pyramid, deficit plan."""
-    zones, settings = ladder.zones, DatasetSettings()
+    zones, settings = ladder.zones, DatasetSettings(ladder.proportions, ladder.balance)
 
     def build(staging: Staging) -> None:
-        readers: dict[str, ShardReader] = {}
-
-        def picture(delivery: str, shard: str, row: int) -> np.ndarray:
-            if delivery not in readers:
-                readers[delivery] = ShardReader(zones.publication("level_b/images", delivery))
-            return readers[delivery].read(shard, row)
-
         summary = write_dataset(
             images_of(ladder),
             read_table(zones.publication(LABELS_KEY) / "labels.parquet", LABELS),
             read_table(zones.publication("level_b/vendor_curves") / "vendor_curves.parquet", VENDOR_CURVES),
-            picture=picture,
+            picture=pictures_at_hand(ladder),
             folder=staging.folder,
             settings=settings,
+            near=near_links(copies_at_hand(ladder)),
+            standing=split_at_hand(ladder),
             progress=progress_of(context),
         )
         staging.rows.extend(summary.ledger)
@@ -97,7 +95,7 @@ def dataset(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Materialize
     made = ladder.make(
         DATASET_KEY,
         "",
-        inputs=lambda: ladder.digests("level_b/images", "level_b/vendor_curves", LABELS_KEY),
+        inputs=lambda: ladder.digests("level_b/images", SPLITS_KEY, "level_b/vendor_curves", LABELS_KEY),
         parameters={"settings": sha256_of_json(asdict(settings))},
         build=build,
     )
@@ -107,6 +105,9 @@ def dataset(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Materialize
         "dagster/row_count": len(frame),
         "sample": thumbnail(made.folder / "contact_sheet.png"),
         "density x split": dg.MetadataValue.md(cross_table(frame, "density", "split")),
+        "balance of the splits": dg.MetadataValue.md(balance_table(made.folder)),
+        "label told by vendor (Cramer's V)": dg.MetadataValue.md(association_table(made.folder)),
+        "power": dg.MetadataValue.md(power_table(made.folder)),
         "density x view": dg.MetadataValue.md(cross_table(frame, "density", "view")),
         "not in the set because": counts_table(
             "reason", EXCLUSIONS.frame(exclusions)["reason"].value_counts().to_dict()
@@ -133,3 +134,35 @@ def cross_table(frame: pd.DataFrame, rows: str, columns: str) -> str:
     head = [f"| {rows} | " + " | ".join(table.columns) + " |", "|---" * (len(table.columns) + 1) + "|"]
     body = [[name, *counts] for name, counts in zip(table.index, table.to_numpy().tolist(), strict=True)]
     return "\n".join(head + ["| " + " | ".join(map(str, cells)) + " |" for cells in body])
+
+
+def balance_table(folder: Path) -> str:
+    """Each variable's standardized difference of validation and test from training, as markdown."""
+    frame = BALANCE.frame(read_table(folder / "balance.parquet", BALANCE))
+    wide = frame[frame["value"] == "*"].pivot(index="variable", columns="split", values="difference")
+    lines = ["| variable | validation | test |", "|---|---|---|"]
+    return "\n".join(
+        lines + [f"| {n} | {_two(wide.at[n, 'validation'])} | {_two(wide.at[n, 'test'])} |" for n in wide.index]
+    )
+
+
+def association_table(folder: Path) -> str:
+    """Cramér's V between density and manufacturer with its interval, as markdown."""
+    lines = ["| split | images | V | 95 % interval |", "|---|---|---|---|"]
+    for row in read_table(folder / "association.parquet", ASSOCIATION).to_pylist():
+        interval = f"{_two(row['v_low'])} to {_two(row['v_high'])}"
+        lines.append(f"| {row['split']} | {row['images']} | {_two(row['v'])} | {interval} |")
+    return "\n".join(lines)
+
+
+def power_table(folder: Path) -> str:
+    """The patients of each density in each split, and the difference that they detect, as markdown."""
+    lines = ["| split | density | patients | needed | detectable difference | |", "|---" * 6 + "|"]
+    for row in read_table(folder / "power.parquet", POWER).to_pylist():
+        cells = [row["split"], row["density"], str(row["patients"]), str(row["needed"]), _two(row["detectable"])]
+        lines.append("| " + " | ".join([*cells, "" if row["enough"] else "too small"]) + " |")
+    return "\n".join(lines)
+
+
+def _two(value: float | None) -> str:
+    return "none" if value is None or pd.isna(value) else f"{value:.2f}"

@@ -11,10 +11,10 @@ import pyarrow as pa
 from pipelines.storage.contracts import Column, ContractError, Table, read_table, write_table
 
 __all__ = [
-    "AUGMENTED", "CONTRACTS", "COPIES", "CURVE_IMAGES", "DATASET", "DELIVERED_LABELS", "DENSITIES", "DENSITY_SETS",
-    "EXCLUSIONS", "HARMONIZATION", "IMAGES", "INVENTORY", "LABELS", "LATERALITIES", "OBJECTS", "ORIGINS",
-    "PATIENT_SPLITS", "PLAN", "REPORTS", "SPLITS", "SYNTHETIC", "VENDOR_CURVES", "VIEWS", "VOTES", "ContractError",
-    "Table", "read_table", "write_table",
+    "ASSOCIATION", "AUGMENTED", "BALANCE", "CONTRACTS", "COPIES", "CURVE_IMAGES", "DATASET", "DELIVERED_LABELS",
+    "DENSITIES", "DENSITY_SETS", "EXCLUSIONS", "HARMONIZATION", "IMAGES", "INVENTORY", "LABELS", "LATERALITIES",
+    "OBJECTS", "ORIGINS", "PATIENT_SPLITS", "PLAN", "POWER", "REPORTS", "SPLITS", "SYNTHETIC", "VENDOR_CURVES", "VIEWS",
+    "VOTES", "ContractError", "Table", "read_table", "write_table",
 ]  # fmt: skip
 
 DENSITIES = ("A", "B", "C", "D")
@@ -393,6 +393,74 @@ PLAN = Table(
     ("density", "view"),
 )
 
+BALANCE = Table(
+    "level_a.balance",
+    "How evenly the splits are made: each value of each variable, its share of a split's images, and how far that lies "
+    "from its share of the training images.",
+    (
+        _text(
+            "variable",
+            "what is counted; the cell is density, view, laterality, manufacturer and age_band together",
+            allowed=("density", "view", "laterality", "manufacturer", "age_band", "source", "confidence", "cell"),
+        ),
+        _text("value", "its value; * for all values of the variable together"),
+        _text("split", "split", allowed=SPLITS),
+        _count("images", "images of the split that have it"),
+        _count("patients", "patients of the split that have it"),
+        _number(
+            "share", "share of the split's images; null where the split is empty", nullable=True, at_least=0, at_most=1
+        ),
+        _number(
+            "difference",
+            "standardized difference from the training split (Austin 2009; of all values together: Yang & Dalton "
+            "2012); null where one is empty or neither varies",
+            nullable=True,
+        ),
+    ),
+    ("variable", "value", "split"),
+)
+
+ASSOCIATION = Table(
+    "level_a.association",
+    "How far the label can be told from the vendor: Cramer's V of density and manufacturer, 0 none to 1 wholly.",
+    (
+        _text("split", "split, or * for all together", allowed=(*SPLITS, "*")),
+        _count("images", "images"),
+        _count("clusters", "patient clusters"),
+        _number(
+            "v",
+            "Cramer's V, corrected for bias (Bergsma 2013); null where one of the two does not vary",
+            nullable=True,
+            at_least=0,
+            at_most=1,
+        ),
+        _number("v_low", "2.5 % quantile over resampled patient clusters", nullable=True, at_least=0, at_most=1),
+        _number("v_high", "97.5 % quantile over resampled patient clusters", nullable=True, at_least=0, at_most=1),
+    ),
+    ("split",),
+)
+
+POWER = Table(
+    "level_a.power",
+    "What a split can show: the patients of each density, and the difference of two proportions that they detect.",
+    (
+        _text("split", "split", allowed=SPLITS),
+        _text("density", "density", allowed=DENSITIES),
+        _count("patients", "patient clusters with an image of the density"),
+        _count("needed", "clusters in each of two groups that detect the wanted difference"),
+        _number(
+            "detectable",
+            "smallest difference that so many detect; null where even the largest is not",
+            "",
+            nullable=True,
+            at_least=0,
+            at_most=1,
+        ),
+        Column("enough", pa.bool_(), "are there as many as needed"),
+    ),
+    ("split", "density"),
+)
+
 SYNTHETIC = Table(
     "synthetic.images",
     "One row per generated image: kept, or rejected by the screen with figure and threshold.",
@@ -439,5 +507,5 @@ AUGMENTED = Table(
 
 CONTRACTS = (
     INVENTORY, OBJECTS, REPORTS, DELIVERED_LABELS, IMAGES, COPIES, PATIENT_SPLITS, VENDOR_CURVES, CURVE_IMAGES,
-    HARMONIZATION, VOTES, LABELS, DATASET, EXCLUSIONS, PLAN, SYNTHETIC, AUGMENTED,
+    HARMONIZATION, VOTES, LABELS, DATASET, EXCLUSIONS, PLAN, BALANCE, ASSOCIATION, POWER, SYNTHETIC, AUGMENTED,
 )  # fmt: skip
