@@ -139,11 +139,11 @@ def cross_table(frame: pd.DataFrame, rows: str, columns: str) -> str:
 def balance_table(folder: Path) -> str:
     """Each variable's standardized difference of validation and test from training, as markdown."""
     frame = BALANCE.frame(read_table(folder / "balance.parquet", BALANCE))
-    wide = frame[frame["value"] == "*"].pivot(index="variable", columns="split", values="difference")
+    whole = frame[frame["value"] == "*"].set_index(["variable", "split"])["difference"].to_dict()
     lines = ["| variable | validation | test |", "|---|---|---|"]
-    return "\n".join(
-        lines + [f"| {n} | {_two(wide.at[n, 'validation'])} | {_two(wide.at[n, 'test'])} |" for n in wide.index]
-    )
+    for name in dict.fromkeys(frame["variable"]):
+        lines.append(f"| {name} | {_two(whole[name, 'validation'])} | {_two(whole[name, 'test'])} |")
+    return "\n".join(lines)
 
 
 def association_table(folder: Path) -> str:

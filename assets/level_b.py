@@ -138,9 +138,9 @@ def splits(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeR
     metadata = {
         "dagster/row_count": len(table),
         "pairs": thumbnail(made.folder / "pairs.png", width=960),
-        "pairs of copies": counts_table("pairs", pairs.value_counts().to_dict()),
+        "pairs of copies": counts_table("pairs", Counter(pairs)),
         "patients joined to others": int(table["cluster"].duplicated(keep=False).sum()),
-        "patients": counts_table("split", table["split"].value_counts().to_dict()),
+        "patients": counts_table("split", Counter(table["split"])),
     }
     return made.result(metadata, check_results(check(SPLITS_KEY, figures(made.folder))))
 

@@ -24,7 +24,7 @@ class BalanceSettings:
     synthetic_share: float = 0.75
     most: int = 2000
     fewest: int = 4
-    prevalence: tuple[float, float, float, float] | None = None
+    prevalence: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.synthetic_share < 1 or self.most < 0:

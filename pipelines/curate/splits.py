@@ -1,13 +1,11 @@
 """The split into train, validation and test: by patient cluster, by a hash of its pseudonym; once given, it stands.
 
-A cluster's place in [0, 1) is a SHA-256 of its id, which is keyed already; the proportions cut that line. So a
-cluster's split depends on nothing but its own id, and every stratum of a large set is cut in the same proportions.
+A cluster's place in [0, 1) is a SHA-256 of its id, which is keyed already; the proportions cut that line.
 
-A small set can be unlucky, above all in its rare strata. With ``SMALL`` clusters or more, each split is owed at least
-half of its proportion of each stratum's clusters, rounded up (of fewer than four clusters, training is owed one), first
-by density and vendor, then, which counts more, by density; where the hash gives it fewer, the new clusters of other
-splits that lie nearest to it on the line are lent. With the default proportions this all but never happens beyond some
-hundred clusters of a density.
+The hash alone can be unlucky, above all in rare strata. With ``SMALL`` clusters or more, each split is owed its
+proportion of each stratum's clusters less ``SLACK`` of them, and half of its proportion, rounded up, at least (of fewer
+than four clusters, training is owed one), first by density and vendor, then, which counts more, by density. Where the
+hash gives it fewer, the new clusters of other splits that lie nearest to it on the line are lent.
 
 Nobody moves when patients arrive: who has a split keeps it, lent or not, and only newcomers are lent. The one exception
 are clusters of unlike splits that turn out to share an image: they all go to training where one of them is in it, else
@@ -24,6 +22,9 @@ from pipelines.storage.tables import SPLITS
 
 SMALL = 10
 """With fewer clusters than this, the hash alone decides and a split may stay empty."""
+
+SLACK = 0.01
+"""Share of a stratum's clusters by which a split may fall short of its proportion."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,7 @@ def assign_splits(
 
 def _settle(split: dict[str, str], clusters: Sequence[str], movable: Iterable[str], proportions: Proportions) -> None:
     """Move clusters of one stratum until each split has what it is owed, or none is left that may be lent."""
-    owed = {s: math.ceil(getattr(proportions, s) * len(clusters) / 2) for s in SPLITS}
-    if sum(owed.values()) > len(clusters):
-        owed = dict.fromkeys(SPLITS, 0) | {SPLITS[0]: 1 if proportions.train else 0}
+    owed = _owed(len(clusters), proportions)
     counts = {s: sum(split[c] == s for c in clusters) for s in SPLITS}
     new = [c for c in clusters if c in movable]
     for short in SPLITS:
@@ -122,3 +121,11 @@ def _settle(split: dict[str, str], clusters: Sequence[str], movable: Iterable[st
             counts[split[moved]] -= 1
             counts[short] += 1
             split[moved] = short
+
+
+def _owed(count: int, proportions: Proportions) -> dict[str, int]:
+    """The least number of so many clusters that each split is owed."""
+    half = {s: math.ceil(getattr(proportions, s) * count / 2) for s in SPLITS}
+    nearly = {s: max(half[s], math.floor((getattr(proportions, s) - SLACK) * count)) for s in SPLITS}
+    one = dict.fromkeys(SPLITS, 0) | {SPLITS[0]: 1 if proportions.train else 0}
+    return next(owed for owed in (nearly, half, one) if sum(owed.values()) <= count)
