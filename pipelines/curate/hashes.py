@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 HASHES, BYTES = 9, 32
 """Hashes of a picture, and the bytes of each."""
 
-MOST = 48
+MOST = 52
 """Bits by which two hashes of copies may differ."""
 
 FEW = 1000
