@@ -41,6 +41,7 @@ WORTH_SPREADING = 200
 
 _DETAIL_SIGMA = 4.0
 _STEPS = 60
+_STEPS_OF_GRAY = 2048
 
 Row = Mapping[str, Any]
 Place = tuple[str, str, int]
@@ -144,7 +145,8 @@ def _likeness(first: NDArray[np.float32], second: NDArray[np.float32], matrix: N
     smaller = min(int((first > 0).sum()), int((second > 0).sum()))
     if both.sum() < 100:
         return NOT_ALIKE
-    one, other = _spread_evenly(first, both), _spread_evenly(moved, both)
+    # In whole steps, or rounding would rank the pixels of a saturated picture, which are all alike, by chance.
+    one, other = (_spread_evenly(np.rint(values * _STEPS_OF_GRAY), both) for values in (first, moved))
     return Likeness(
         correlation=_correlation(one[both], other[both]),
         detail=_correlation(_detail(one, both), _detail(other, both)),

@@ -23,7 +23,7 @@ from pipelines.storage.tables import SPLITS
 SMALL = 10
 """With fewer clusters than this, the hash alone decides and a split may stay empty."""
 
-SLACK = 0.01
+SLACK = 0.008
 """Share of a stratum's clusters by which a split may fall short of its proportion."""
 
 

@@ -118,6 +118,16 @@ def test_pictures_of_nothing_are_no_copies():
     assert Likeness(0.97, 0.95, 0.9).is_copy
 
 
+def test_a_saturated_picture_is_its_own_copy():
+    values = np.zeros((320, 256), np.uint16)
+    y, x = np.mgrid[:320, :256]
+    inside = ((y - 160) / 150) ** 2 + (x / 200) ** 2 <= 1
+    values[inside] = np.minimum(4095, 4095 * (1.4 - x[inside] / 200)).astype(np.uint16)
+    values[inside] -= (np.random.default_rng(0).random(inside.sum()) < 0.05).astype(np.uint16) * 900
+    assert (values[inside] == 4095).mean() > 0.3
+    assert compare(values, values).is_copy
+
+
 def test_rows_without_a_hash_have_no_near_copies_but_exact_ones():
     rows = [
         {"image_id": f"2.25.{n}", "patient": None, "pixel_digest": "x", "picture_hash": None, "shard": None}
