@@ -14,8 +14,13 @@ from pipelines.archive.deliveries import Delivery, is_settled, list_deliveries, 
 
 PER_DELIVERY = ("level_d/inventory", "level_c/objects", "level_c/reports", "level_b/images")
 OVER_ALL = (
-    "level_b/vendor_curves", "level_b/harmonization", "level_a/labels", "level_a/dataset", "level_a/export",
-)  # fmt: skip
+    "level_b/splits",
+    "level_b/vendor_curves",
+    "level_b/harmonization",
+    "level_a/labels",
+    "level_a/dataset",
+    "level_a/export",
+)
 REPORT = "evaluation/readiness_report"
 
 

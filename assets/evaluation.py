@@ -30,6 +30,7 @@ from pipelines.storage.tables import (
     IMAGES,
     INVENTORY,
     LABELS,
+    PATIENT_SPLITS,
     REPORTS,
     SYNTHETIC,
     VENDOR_CURVES,
@@ -42,6 +43,7 @@ UPSTREAM = (
     "level_c/objects",
     "level_c/reports",
     "level_b/images",
+    "level_b/splits",
     "level_b/vendor_curves",
     "level_b/harmonization",
     "level_a/labels",
@@ -125,8 +127,12 @@ def measure_set(ladder: Ladder, images: pa.Table) -> Measured:
     root = ladder.zones.publication
     exhibits = Exhibits()
     if stands(ladder, "level_b/splits", "level_b/images", "level_c/objects", "level_c/reports"):
+        splits = read_table(root("level_b/splits") / "splits.parquet", PATIENT_SPLITS)
+        measured |= figures.splits_figures(images, splits)
         exhibits = with_picture(exhibits, "pairs", root("level_b/splits") / "pairs.png")
-    if stands(ladder, "level_b/vendor_curves", "level_b/images", "level_c/objects", "level_c/reports"):
+    if stands(
+        ladder, "level_b/vendor_curves", "level_b/images", "level_b/splits", "level_c/objects", "level_c/reports"
+    ):
         curves = read_table(root("level_b/vendor_curves") / "vendor_curves.parquet", VENDOR_CURVES)
         measured |= figures.curves_figures(images, curves)
         exhibits = with_picture(exhibits, "curves", root("level_b/vendor_curves") / "curves.png")
@@ -138,7 +144,7 @@ def measure_set(ladder: Ladder, images: pa.Table) -> Measured:
         labels = read_table(root("level_a/labels") / "labels.parquet", LABELS)
         measured |= figures.labels_figures(images, labels)
         exhibits = with_tables(replace(exhibits, labels=labels), root("level_a/labels"), "agreement")
-    if stands(ladder, "level_a/dataset", "level_b/images", "level_b/vendor_curves", "level_a/labels"):
+    if stands(ladder, "level_a/dataset", "level_b/images", "level_b/splits", "level_b/vendor_curves", "level_a/labels"):
         dataset, exclusions, plan = tables_of(root("level_a/dataset"))
         measured |= figures.dataset_figures(images, dataset, exclusions, plan)
         exhibits = replace(exhibits, dataset=dataset, plan=plan)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -21,25 +20,39 @@ from assets.leaving import (
 )
 from assets.resources import Ladder
 from assets.rung import check_gate, check_results, counts_table, progress_of, rung, thumbnail
-from assets.tables_at_hand import images_of, label_inputs, review_files, standing_votes
+from assets.tables_at_hand import (
+    copies_at_hand,
+    density_by_image,
+    images_of,
+    label_inputs,
+    pictures_at_hand,
+    review_files,
+    split_at_hand,
+    standing_votes,
+)
 from pipelines.curate.dataset import DatasetSettings, write_dataset
 from pipelines.curate.export.write import write_export
+from pipelines.curate.selection import near_links
 from pipelines.deidentify.pseudonyms import Pseudonyms
 from pipelines.label.agreement import DRAWS, agreement
 from pipelines.label.fusion import label, label_rows
+from pipelines.label.pixels import can_learn, learn, measure_pictures, pixel_votes
 from pipelines.label.readings import breasts_of
 from pipelines.label.review import read_reviews, review_queue, with_reviews
 from pipelines.readiness.criteria import check
 from pipelines.readiness.figures import dataset_figures, labels_figures
+from pipelines.storage.atomic import write_bytes
 from pipelines.storage.digests import sha256_of_json
 from pipelines.storage.publication import Staging, libraries
-from pipelines.storage.shards import ShardReader
 from pipelines.storage.tables import (
     AGREEMENT,
+    ASSOCIATION,
+    BALANCE,
     DATASET,
     EXCLUSIONS,
     LABELS,
     PLAN,
+    POWER,
     REVIEW_QUEUE,
     REVIEWS,
     VENDOR_CURVES,
@@ -47,13 +60,19 @@ from pipelines.storage.tables import (
     read_table,
     write_table,
 )
+from pipelines.storage.workers import Progress
 
 LABELS_KEY = "level_a/labels"
+SPLITS_KEY = "level_b/splits"
 DATASET_KEY = "level_a/dataset"
 EXPORT_KEY = "level_a/export"
 
 
-@rung(LABELS_KEY, deps=["level_b/images", "level_c/objects", "level_c/reports"], kinds={"pandas", "parquet"})
+@rung(
+    LABELS_KEY,
+    deps=["level_b/images", SPLITS_KEY, "level_c/objects", "level_c/reports"],
+    kinds={"pandas", "parquet"},
+)
 def labels(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeResult:
     """BI-RADS density A-D per breast and examination with its sources and chance, what to review, and agreement."""
     filled = review_files(ladder)
@@ -64,6 +83,11 @@ def labels(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeR
         votes = with_reviews(standing_votes(ladder), reviews)
         breasts = breasts_of(votes, images)
         table = label(breasts)
+        pixels = votes_of_pixels(ladder, images, density_by_image(table), folder, progress_of(context))
+        if pixels:
+            votes = VOTES.build([*votes.to_pylist(), *pixels])
+            breasts = breasts_of(votes, images)
+            table = label(breasts)
         write_table(folder / "votes.parquet", VOTES, votes)
         write_table(folder / "labels.parquet", LABELS, table)
         write_table(folder / "review_queue.parquet", REVIEW_QUEUE, review_queue(breasts, table))
@@ -79,6 +103,26 @@ def labels(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeR
         LABELS_KEY, "", inputs=lambda: label_inputs(ladder, filled), parameters={"agreement": DRAWS}, build=build
     )
     return made.result(labels_metadata(made.folder), check_results(check(LABELS_KEY, figures(made.folder))))
+
+
+def votes_of_pixels(
+    ladder: Ladder, images: pa.Table, density_of: dict[str, str], folder: Path, progress: Progress
+) -> list[dict[str, Any]]:
+    """What pictures say of their own density, by a model of training patients that is written into the folder; nothing
+    where too few of these have a density by readers."""
+    split_of = split_at_hand(ladder)
+
+    def is_training(patient: str) -> bool:
+        return split_of.get(patient) == "train"
+
+    if not can_learn(images, density_of, is_training):
+        return []
+    measures = measure_pictures(images, pictures_at_hand(ladder), ladder.workers, progress)
+    model = learn(images, measures, density_of, is_training)
+    if model is None:
+        return []
+    write_bytes(folder / "density_model.json", model.to_json().encode())
+    return pixel_votes(images, measures, model)
 
 
 def labels_metadata(folder: Path) -> dict[str, Any]:
@@ -113,26 +157,21 @@ def agreement_table(table: pa.Table) -> dg.MetadataValue:
     return dg.MetadataValue.md("\n".join(head + body))
 
 
-@rung(DATASET_KEY, deps=["level_b/images", "level_b/vendor_curves", LABELS_KEY], kinds={"numpy", "arrow"})
+@rung(DATASET_KEY, deps=["level_b/images", SPLITS_KEY, "level_b/vendor_curves", LABELS_KEY], kinds={"numpy", "arrow"})
 def dataset(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeResult:
     """The level A set: de-duplicated, split by patient, vendor curves applied; shards, pyramid, deficit plan."""
-    zones, settings = ladder.zones, DatasetSettings()
+    zones, settings = ladder.zones, DatasetSettings(ladder.proportions, ladder.balance)
 
     def build(staging: Staging) -> None:
-        readers: dict[str, ShardReader] = {}
-
-        def picture(delivery: str, shard: str, row: int) -> np.ndarray:
-            if delivery not in readers:
-                readers[delivery] = ShardReader(zones.publication("level_b/images", delivery))
-            return readers[delivery].read(shard, row)
-
         summary = write_dataset(
             images_of(ladder),
             read_table(zones.publication(LABELS_KEY) / "labels.parquet", LABELS),
             read_table(zones.publication("level_b/vendor_curves") / "vendor_curves.parquet", VENDOR_CURVES),
-            picture=picture,
+            picture=pictures_at_hand(ladder),
             folder=staging.folder,
             settings=settings,
+            near=near_links(copies_at_hand(ladder)),
+            standing=split_at_hand(ladder),
             progress=progress_of(context),
         )
         staging.rows.extend(summary.ledger)
@@ -144,7 +183,7 @@ def dataset(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Materialize
     made = ladder.make(
         DATASET_KEY,
         "",
-        inputs=lambda: ladder.digests("level_b/images", "level_b/vendor_curves", LABELS_KEY),
+        inputs=lambda: ladder.digests("level_b/images", SPLITS_KEY, "level_b/vendor_curves", LABELS_KEY),
         parameters={"settings": sha256_of_json(asdict(settings))},
         build=build,
     )
@@ -154,6 +193,9 @@ def dataset(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Materialize
         "dagster/row_count": len(frame),
         "sample": thumbnail(made.folder / "contact_sheet.png"),
         "density x split": dg.MetadataValue.md(cross_table(frame, "density", "split")),
+        "balance of the splits": dg.MetadataValue.md(balance_table(made.folder)),
+        "label told by vendor (Cramer's V)": dg.MetadataValue.md(association_table(made.folder)),
+        "power": dg.MetadataValue.md(power_table(made.folder)),
         "density x view": dg.MetadataValue.md(cross_table(frame, "density", "view")),
         "not in the set because": counts_table(
             "reason", EXCLUSIONS.frame(exclusions)["reason"].value_counts().to_dict()
@@ -180,6 +222,38 @@ def cross_table(frame: pd.DataFrame, rows: str, columns: str) -> str:
     head = [f"| {rows} | " + " | ".join(table.columns) + " |", "|---" * (len(table.columns) + 1) + "|"]
     body = [[name, *counts] for name, counts in zip(table.index, table.to_numpy().tolist(), strict=True)]
     return "\n".join(head + ["| " + " | ".join(map(str, cells)) + " |" for cells in body])
+
+
+def balance_table(folder: Path) -> str:
+    """Each variable's standardized difference of validation and test from training, as markdown."""
+    frame = BALANCE.frame(read_table(folder / "balance.parquet", BALANCE))
+    whole = frame[frame["value"] == "*"].set_index(["variable", "split"])["difference"].to_dict()
+    lines = ["| variable | validation | test |", "|---|---|---|"]
+    for name in dict.fromkeys(frame["variable"]):
+        lines.append(f"| {name} | {_two(whole[name, 'validation'])} | {_two(whole[name, 'test'])} |")
+    return "\n".join(lines)
+
+
+def association_table(folder: Path) -> str:
+    """Cramér's V between density and manufacturer with its interval, as markdown."""
+    lines = ["| split | images | V | 95 % interval |", "|---|---|---|---|"]
+    for row in read_table(folder / "association.parquet", ASSOCIATION).to_pylist():
+        interval = f"{_two(row['v_low'])} to {_two(row['v_high'])}"
+        lines.append(f"| {row['split']} | {row['images']} | {_two(row['v'])} | {interval} |")
+    return "\n".join(lines)
+
+
+def power_table(folder: Path) -> str:
+    """The patients of each density in each split, and the difference that they detect, as markdown."""
+    lines = ["| split | density | patients | needed | detectable difference | |", "|---" * 6 + "|"]
+    for row in read_table(folder / "power.parquet", POWER).to_pylist():
+        cells = [row["split"], row["density"], str(row["patients"]), str(row["needed"]), _two(row["detectable"])]
+        lines.append("| " + " | ".join([*cells, "" if row["enough"] else "too small"]) + " |")
+    return "\n".join(lines)
+
+
+def _two(value: float | None) -> str:
+    return "none" if value is None or pd.isna(value) else f"{value:.2f}"
 
 
 @rung(

@@ -19,20 +19,37 @@ from assets.rung import (
     rung,
     thumbnail,
 )
-from assets.tables_at_hand import density_by_image, images_of, object_rows, standing_votes
-from pipelines.curate.selection import select
+from assets.tables_at_hand import (
+    density_by_image,
+    images_of,
+    object_rows,
+    pictures_at_hand,
+    split_at_hand,
+    standing_split,
+    standing_votes,
+)
+from pipelines.curate.joining import write_splits
 from pipelines.evaluate.harmonization import measure_harmonization
 from pipelines.label.fusion import fuse
 from pipelines.normalize.contact_sheet import write_contact_sheet
 from pipelines.normalize.delivery import NormalizeSettings, normalize_delivery
 from pipelines.normalize.vendor_curves import fit_vendor_curves
 from pipelines.readiness.criteria import check
-from pipelines.readiness.figures import curves_figures, harmonization_figures, images_figures
+from pipelines.readiness.figures import curves_figures, harmonization_figures, images_figures, splits_figures
 from pipelines.storage.digests import sha256_of_json
 from pipelines.storage.publication import Staging
-from pipelines.storage.tables import CURVE_IMAGES, HARMONIZATION, IMAGES, VENDOR_CURVES, read_table
+from pipelines.storage.tables import (
+    COPIES,
+    CURVE_IMAGES,
+    HARMONIZATION,
+    IMAGES,
+    PATIENT_SPLITS,
+    VENDOR_CURVES,
+    read_table,
+)
 
 IMAGES_KEY = "level_b/images"
+SPLITS_KEY = "level_b/splits"
 CURVES_KEY = "level_b/vendor_curves"
 HARMONIZATION_KEY = "level_b/harmonization"
 
@@ -84,14 +101,58 @@ def images(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeR
     return made.result(metadata, check_results(check(IMAGES_KEY, figures(made.folder))))
 
 
-@rung(CURVES_KEY, deps=[IMAGES_KEY, "level_c/objects", "level_c/reports"], kinds={"numpy", "parquet"})
+@rung(SPLITS_KEY, deps=[IMAGES_KEY, "level_c/objects", "level_c/reports"], kinds={"numpy", "parquet"})
+def splits(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeResult:
+    """Copies, exact and near; the patients whom they join; and every patient's split, which stands once given."""
+    proportions = ladder.proportions
+    parameters = {"proportions": sha256_of_json(asdict(proportions))}
+
+    def build(staging: Staging) -> None:
+        table = images_of(ladder)
+        summary = write_splits(
+            table,
+            fuse(standing_votes(ladder), table),
+            picture=pictures_at_hand(ladder),
+            folder=staging.folder,
+            proportions=proportions,
+            standing=standing_split(ladder, sha256_of_json(parameters)),
+            workers=ladder.workers,
+            progress=progress_of(context),
+        )
+        staging.rows.extend(summary.ledger)
+        check_gate(check(SPLITS_KEY, figures(staging.folder)))
+
+    def figures(folder: Path) -> dict[str, float | None]:
+        return splits_figures(images_of(ladder), read_table(folder / "splits.parquet", PATIENT_SPLITS))
+
+    made = ladder.make(
+        SPLITS_KEY,
+        "",
+        inputs=lambda: ladder.digests(IMAGES_KEY, "level_c/objects", "level_c/reports"),
+        parameters=parameters,
+        build=build,
+    )
+    copies = COPIES.frame(read_table(made.folder / "copies.parquet", COPIES))
+    table = PATIENT_SPLITS.frame(read_table(made.folder / "splits.parquet", PATIENT_SPLITS))
+    pairs = copies["kind"] + copies["same_patient"].map({True: ", one patient", False: ", two patients"}).fillna("")
+    metadata = {
+        "dagster/row_count": len(table),
+        "pairs": thumbnail(made.folder / "pairs.png", width=960),
+        "pairs of copies": counts_table("pairs", Counter(pairs)),
+        "patients joined to others": int(table["cluster"].duplicated(keep=False).sum()),
+        "patients": counts_table("split", Counter(table["split"])),
+    }
+    return made.result(metadata, check_results(check(SPLITS_KEY, figures(made.folder))))
+
+
+@rung(CURVES_KEY, deps=[IMAGES_KEY, SPLITS_KEY, "level_c/objects", "level_c/reports"], kinds={"numpy", "parquet"})
 def vendor_curves(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeResult:
     """One gray curve per vendor group, fitted on training patients' histograms, re-weighted to one density mix."""
 
     def build(staging: Staging) -> None:
         table = images_of(ladder)
         labels = fuse(standing_votes(ladder), table)
-        split_of = select(table, labels).split_of_patient
+        split_of = split_at_hand(ladder)
         summary = fit_vendor_curves(
             table,
             density_by_image(labels),
@@ -107,7 +168,7 @@ def vendor_curves(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Mater
     made = ladder.make(
         CURVES_KEY,
         "",
-        inputs=lambda: ladder.digests(IMAGES_KEY, "level_c/objects", "level_c/reports"),
+        inputs=lambda: ladder.digests(IMAGES_KEY, SPLITS_KEY, "level_c/objects", "level_c/reports"),
         parameters={},
         build=build,
     )

@@ -13,6 +13,8 @@ from typing import Any
 
 import dagster as dg
 
+from pipelines.curate.balance import BalanceSettings
+from pipelines.curate.splits import Proportions
 from pipelines.normalize.mammogram import MODES
 from pipelines.storage.atomic import write_bytes
 from pipelines.storage.digests import sha256_of_bytes
@@ -58,6 +60,13 @@ class Ladder(dg.ConfigurableResource):
     """Local processes; 0 takes all cores."""
     normalize: str = ""
     """How breasts are brought to the standard picture, fit or fixed_spacing; default $MIDAR_NORMALIZE, else fit."""
+    split: str = ""
+    """Shares of patients in train, validation and test, such as 0.7,0.15,0.15; default $MIDAR_SPLIT, else these."""
+    target: str = ""
+    """The mix of densities that synthetic images shall fill up to: uniform, or the shares of A, B, C and D such as
+    0.1,0.4,0.4,0.1; default $MIDAR_TARGET, else uniform."""
+    synthetic_share: str = ""
+    """Share of a class' training images that may be synthetic; default $MIDAR_SYNTHETIC_SHARE, else 0.75."""
     quiet_seconds: float = 60.0
     """The sensor takes a delivery up when nothing in it has changed for so long."""
 
@@ -92,6 +101,25 @@ class Ladder(dg.ConfigurableResource):
         if mode not in MODES:
             raise dg.Failure(f"MIDAR_NORMALIZE must be one of {', '.join(MODES)}", allow_retries=False)
         return mode
+
+    @property
+    def proportions(self) -> Proportions:
+        """Shares of patients in the splits. Raises Failure for shares that are none."""
+        text = self.split or os.environ.get("MIDAR_SPLIT") or "0.7,0.15,0.15"
+        try:
+            return Proportions.parse(text)
+        except ValueError as error:
+            raise dg.Failure(f"MIDAR_SPLIT: {error}", allow_retries=False) from None
+
+    @property
+    def balance(self) -> BalanceSettings:
+        """What the deficit plan aims at. Raises Failure for a target or share that is none."""
+        target = self.target or os.environ.get("MIDAR_TARGET") or "uniform"
+        share = self.synthetic_share or os.environ.get("MIDAR_SYNTHETIC_SHARE") or "0.75"
+        try:
+            return BalanceSettings.parse(target, share)
+        except ValueError as error:
+            raise dg.Failure(f"MIDAR_TARGET and MIDAR_SYNTHETIC_SHARE: {error}", allow_retries=False) from None
 
     def make(
         self,

@@ -20,7 +20,7 @@ from pipelines.archive.deliveries import list_deliveries, register
 RUNGS: dict[str, tuple[str, ...]] = {
     "d": ("level_d/inventory",),
     "c": ("level_c/objects", "level_c/reports"),
-    "b": ("level_b/images", "level_b/vendor_curves", "level_b/harmonization"),
+    "b": ("level_b/images", "level_b/splits", "level_b/vendor_curves", "level_b/harmonization"),
     "a": ("level_a/labels", "level_a/dataset", "level_a/export"),
     "pgan": ("pgan/model",),
     "synthetic": ("synthetic/images", "synthetic/augmented_dataset"),

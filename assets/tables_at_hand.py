@@ -9,12 +9,15 @@ import pydicom
 from assets.resources import Ladder
 from pipelines.label.votes import collect_votes
 from pipelines.storage.digests import sha256_of_bytes
+from pipelines.storage.shards import PictureSource
 from pipelines.storage.tables import (
+    COPIES,
     DELIVERED_LABELS,
     IMAGES,
     INVENTORY,
     LABELS,
     OBJECTS,
+    PATIENT_SPLITS,
     REPORTS,
     Table,
     read_table,
@@ -76,7 +79,7 @@ def review_files(ladder: Ladder) -> list[bytes]:
 
 def label_inputs(ladder: Ladder, reviews: list[bytes]) -> dict[str, str]:
     """The content digests that the labels are made from: what stands published, and the reviewers' files."""
-    digests = ladder.digests("level_b/images", "level_c/objects", "level_c/reports")
+    digests = ladder.digests("level_b/images", "level_b/splits", "level_c/objects", "level_c/reports")
     return digests | {f"review/{digest}": digest for digest in map(sha256_of_bytes, reviews)}
 
 
@@ -84,3 +87,29 @@ def density_by_image(labels: pa.Table) -> dict[str, str]:
     """The density of each image that has one."""
     frame = LABELS.frame(labels).dropna(subset=["density"])
     return dict(zip(frame["image_id"], frame["density"], strict=True))
+
+
+def pictures_at_hand(ladder: Ladder) -> PictureSource:
+    """Level B's pictures by delivery, shard and row."""
+    return PictureSource(
+        {p: ladder.zones.publication("level_b/images", p) for p in ladder.partitions("level_b/images")}
+    )
+
+
+def split_at_hand(ladder: Ladder) -> dict[str, str]:
+    """Every patient's split, as it stands published."""
+    table = read_table(ladder.zones.publication("level_b/splits") / "splits.parquet", PATIENT_SPLITS)
+    return dict(zip(table["patient"].to_pylist(), table["split"].to_pylist(), strict=True))
+
+
+def standing_split(ladder: Ladder, parameters_sha256: str) -> dict[str, str]:
+    """The splits that were given before under the same proportions; none where they are other ones, or damaged."""
+    batch = ladder.publisher.standing("level_b/splits")
+    if batch is None or batch.parameters_sha256 != parameters_sha256 or ladder.publisher.damaged(batch):
+        return {}
+    return split_at_hand(ladder)
+
+
+def copies_at_hand(ladder: Ladder) -> pa.Table:
+    """The pairs of copies that were found among all deliveries' images."""
+    return read_table(ladder.zones.publication("level_b/splits") / "copies.parquet", COPIES)

@@ -5,7 +5,7 @@ the set. Same inputs give the same bytes.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pipelines.curate.association import measure_association
 from pipelines.curate.balance import BalanceSettings, plan_balance
 from pipelines.curate.contact_sheet import choose, write_sheet
+from pipelines.curate.duplicates import Link
+from pipelines.curate.evenness import measure_balance
+from pipelines.curate.power import PowerSettings, measure_power
 from pipelines.curate.pyramid import PyramidWriter
 from pipelines.curate.selection import Selection, select
 from pipelines.curate.splits import PROPORTIONS, Proportions
@@ -22,7 +26,7 @@ from pipelines.storage.digests import sha256_of_array, sha256_of_json
 from pipelines.storage.ledger import LedgerRow
 from pipelines.storage.pyramid import FOLDER
 from pipelines.storage.shards import GRAYS, ShardWriter, apply_curve
-from pipelines.storage.tables import DATASET, EXCLUSIONS, PLAN, write_table
+from pipelines.storage.tables import ASSOCIATION, BALANCE, DATASET, EXCLUSIONS, PLAN, POWER, write_table
 from pipelines.storage.workers import Progress, silent
 
 THUMBNAIL_ROWS = 160
@@ -34,6 +38,7 @@ class DatasetSettings:
 
     proportions: Proportions = PROPORTIONS
     balance: BalanceSettings = field(default_factory=BalanceSettings)
+    power: PowerSettings = field(default_factory=PowerSettings)
     shape: tuple[int, int] = (1280, 1024)
 
 
@@ -58,19 +63,26 @@ def write_dataset(
     picture: Callable[[str, str, int], np.ndarray],
     folder: Path,
     settings: DatasetSettings = DatasetSettings(),
+    near: Collection[Link] = (),
+    standing: Mapping[str, str] | None = None,
     progress: Progress = silent,
 ) -> DatasetSummary:
     """Write the level A set into ``folder`` from IMAGES (all deliveries), LABELS and VENDOR_CURVES.
 
+    ``near`` are the near copies among the images and ``standing`` the patients' splits, as for ``select``.
     ``picture`` gives level B's picture (uint16, settings.shape, 0…4095) for a delivery, shard and row. Raises
     ShardError where a picture has another shape or a gray value above 4095.
     """
     luts = _luts(curves)
-    selection = select(images, labels, settings.proportions, luts)
+    selection = select(images, labels, settings.proportions, luts, near=near, standing=standing)
     label_digests = {row["image_id"]: sha256_of_json(row) for row in labels.to_pylist()}
     rows, ledger = _write_pictures(selection, luts, label_digests, picture, folder, settings, progress)
     plan = plan_balance(rows, settings.balance)
-    write_table(folder / "dataset.parquet", DATASET, DATASET.build(rows))
+    dataset = DATASET.build(rows)
+    write_table(folder / "dataset.parquet", DATASET, dataset)
+    write_table(folder / "balance.parquet", BALANCE, measure_balance(dataset, labels))
+    write_table(folder / "association.parquet", ASSOCIATION, measure_association(dataset))
+    write_table(folder / "power.parquet", POWER, measure_power(rows, settings.power))
     write_table(folder / "exclusions.parquet", EXCLUSIONS, EXCLUSIONS.build(selection.exclusions))
     write_table(folder / "plan.parquet", PLAN, plan)
     return DatasetSummary(

@@ -5,15 +5,17 @@ Pictures of one breast in one examination are judged together, by the mean of th
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipelines.label.density_model import DensityModel, fit
+from pipelines.label.density_model import LEAST_PATIENTS, DensityModel, fit
 from pipelines.label.percent_density import Measures, features, measure
 from pipelines.storage.digests import sha256_of_json
+from pipelines.storage.workers import Progress, Workers, silent
 
 Row = dict[str, Any]
 
@@ -25,17 +27,40 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def measure_pictures(images: pa.Table, picture: Callable[[str, str, int], NDArray[np.uint16]]) -> dict[str, Measures]:
+Picture = Callable[[str, str, int], NDArray[np.uint16]]
+"""Gives level B's picture by delivery, shard and row."""
+
+
+def measure_pictures(
+    images: pa.Table, picture: Picture, workers: Workers | None = None, progress: Progress = silent
+) -> dict[str, Measures]:
     """Measure each kept image of the table of IMAGES once; those with too little to measure are left out.
 
-    ``picture`` gives level B's picture by delivery, shard and row.
+    With several processes ``picture`` travels to them. Raises RuntimeError where a picture cannot be measured at all.
     """
+    rows = _kept(images)
+    places = [(row["delivery"], row["shard"], row["shard_row"], row["view"]) for row in rows]
     found = {}
-    for row in _kept(images):
-        measures = measure(picture(row["delivery"], row["shard"], row["shard_row"]), row["view"])
-        if measures is not None:
-            found[row["image_id"]] = measures
+    for done, (row, result) in enumerate(
+        zip(rows, (workers or Workers()).spread(partial(_measure, picture), places), strict=True), start=1
+    ):
+        if result.failure:
+            raise RuntimeError(f"a picture cannot be measured: {result.failure}")
+        if result.value is not None:
+            found[row["image_id"]] = result.value
+        progress(done, len(rows))
     return found
+
+
+def _measure(picture: Picture, place: tuple[str, str, int, str | None]) -> Measures | None:
+    delivery, shard, row, view = place
+    return measure(picture(delivery, shard, row), view)
+
+
+def can_learn(images: pa.Table, density_of: Mapping[str, str], is_training: Callable[[str], bool]) -> bool:
+    """Whether enough training patients have a density by readers, before anything is measured; see ``learn``."""
+    patients = {row["patient"] for row in _kept(images) if row["image_id"] in density_of and row["patient"]}
+    return sum(map(is_training, patients)) >= LEAST_PATIENTS
 
 
 def learn(

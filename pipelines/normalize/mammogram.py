@@ -10,6 +10,7 @@ import pydicom
 
 from pipelines.normalize.breast import Breast, find_breast
 from pipelines.normalize.decode import DecodeError, PixelDescription, decode, describe, pixel_digest, read_object
+from pipelines.normalize.fingerprint import fingerprint
 from pipelines.normalize.grayscale import compose
 from pipelines.normalize.identity import Identity, identify
 from pipelines.normalize.picture import COLUMNS, FIXED_SPACING, ROWS, pixel_aspect, place, render, source_spacing
@@ -157,6 +158,7 @@ def _keep(
             "flags": json.dumps(sorted(set(flags))),
             "quality": json.dumps(figures, sort_keys=True),
             "picture_sha256": sha256_of_bytes(picture.astype("<u2").tobytes()),
+            "picture_hash": fingerprint(picture),
             "spacing": round(spacing[0] * placement.affine[0], 6) if spacing else None,
             "affine": list(placement.affine),
             "breast_fraction": round(float(mask.mean()), 6),

@@ -25,6 +25,7 @@ from pipelines.storage.tables import (
     INVENTORY,
     LABELS,
     OBJECTS,
+    PATIENT_SPLITS,
     PIXELS_CAP,
     PLAN,
     REPORTS,
@@ -163,6 +164,17 @@ def images_figures(objects: pa.Table, images: pa.Table) -> Figures:
         "b_without_picture": int(without.sum()),
         "b_unknown_unflagged": int((unknown & unflagged).sum()),
         "b_without_breast": int((kept["breast_fraction"].fillna(0.0) < LEAST_BREAST).sum()),
+    }
+
+
+def splits_figures(images: pa.Table, splits: pa.Table) -> Figures:
+    """Level B, splits: pictures that could not be looked for among copies, and patients without one split."""
+    frame, kept = PATIENT_SPLITS.frame(splits), _kept(images)
+    asked = set(kept["patient"].dropna())
+    return {
+        "b_pictures_without_hash": int(kept["picture_hash"].isna().sum()),
+        "b_split_errors": len(asked ^ set(frame["patient"])) + _in_two_splits(frame, "cluster"),
+        "b_joined_patients": int(frame["cluster"].duplicated(keep=False).sum()),
     }
 
 

@@ -10,7 +10,7 @@ forked ones.
 
 import mmap
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -286,6 +286,23 @@ class ShardReader:
 
     def __reduce__(self) -> tuple[type["ShardReader"], tuple[Path]]:
         return ShardReader, (self.folder,)
+
+
+class PictureSource:
+    """Reads pictures of several publications: called with a delivery, a shard and a row. Travels to other processes."""
+
+    def __init__(self, folders: Mapping[str, Path]) -> None:
+        self.folders = dict(folders)
+        self._readers: dict[str, ShardReader] = {}
+
+    def __call__(self, delivery: str, shard: str, row: int) -> np.ndarray:
+        """One picture (rows, columns). Raises KeyError for an unknown delivery, and what ShardReader raises."""
+        if delivery not in self._readers:
+            self._readers[delivery] = ShardReader(self.folders[delivery])
+        return self._readers[delivery].read(shard, row)
+
+    def __reduce__(self) -> tuple[type["PictureSource"], tuple[dict[str, Path]]]:
+        return PictureSource, (self.folders,)
 
 
 def room(out: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:

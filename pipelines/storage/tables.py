@@ -12,10 +12,11 @@ import pyarrow as pa
 from pipelines.storage.contracts import Column, ContractError, Table, read_table, write_table
 
 __all__ = [
-    "AGREEMENT", "AUGMENTED", "CONTRACTS", "CURVE_IMAGES", "DATASET", "DELIVERED_LABELS", "DENSITIES",
-    "DENSITY_SETS", "EXCLUSIONS", "HARMONIZATION", "IMAGES", "INVENTORY", "LABELS", "LATERALITIES", "OBJECTS",
-    "ORIGINS", "PIXELS_CAP", "PLAN", "REPORTS", "REVIEWS", "REVIEW_QUEUE", "SPLITS", "SYNTHETIC", "VENDOR_CURVES",
-    "VIEWS", "VOTES", "ContractError", "Table", "read_table", "write_table",
+    "AGREEMENT", "ASSOCIATION", "AUGMENTED", "BALANCE", "CONTRACTS", "COPIES", "CURVE_IMAGES", "DATASET",
+    "DELIVERED_LABELS", "DENSITIES", "DENSITY_SETS", "EXCLUSIONS", "HARMONIZATION", "IMAGES", "INVENTORY", "LABELS",
+    "LATERALITIES", "OBJECTS", "ORIGINS", "PATIENT_SPLITS", "PIXELS_CAP", "PLAN", "POWER", "REPORTS", "REVIEWS",
+    "REVIEW_QUEUE", "SPLITS", "SYNTHETIC", "VENDOR_CURVES", "VIEWS", "VOTES", "ContractError", "Table", "read_table",
+    "write_table",
 ]  # fmt: skip
 
 DENSITIES = ("A", "B", "C", "D")
@@ -183,6 +184,12 @@ IMAGES = Table(
         Column("shard_row", pa.int32(), "row in the shard", nullable=True, at_least=0),
         _text("picture_sha256", "SHA-256 of the normalized picture's bytes (uint16, row by row)", nullable=True),
         _text("pixel_digest", "BLAKE3 of the canonical decoded stored pixels: finds exact copies", nullable=True),
+        _text(
+            "picture_hash",
+            "nine 256-bit hashes of the picture's gray ranks in frames around its tissue, as hex: finds near copies. "
+            "Bits by vertical and horizontal frequency (u, v) in the order of u + v, u, v; the plain frame first",
+            nullable=True,
+        ),
         Column("source_rows", pa.int32(), "rows of the source", "pixels", nullable=True, at_least=1),
         Column("source_columns", pa.int32(), "columns of the source", "pixels", nullable=True, at_least=1),
         _number("spacing", "pixel spacing of the normalized picture", "mm", nullable=True, at_least=0),
@@ -203,6 +210,39 @@ IMAGES = Table(
         ),
     ),
     ("file_id",),
+)
+
+COPIES = Table(
+    "level_b.copies",
+    "Pairs of kept images that are one picture: exact copies, and near ones that were changed on the way.",
+    (
+        _text("image_id", "image_id of the copy, as in level_b.images"),
+        _text("copy_of", "image_id of the one that came first"),
+        _text(
+            "kind",
+            "exact: the same stored pixels; near: found by hash, confirmed on the pictures",
+            False,
+            ("exact", "near"),
+        ),
+        Column("same_patient", pa.bool_(), "are both of one patient; null where one is unknown", nullable=True),
+        _count("bits", "bits of 256 by which the nearest hashes differ (near)", nullable=True),
+        _number("correlation", "correlation of gray ranks, laid over one another (near)", nullable=True, at_most=1),
+        _number("detail", "correlation of fine detail (near)", nullable=True, at_most=1),
+        _text("orientation", "how the copy lies (near)", True, ("same", "left_right", "up_down", "turned")),
+    ),
+    ("image_id", "copy_of"),
+)
+
+PATIENT_SPLITS = Table(
+    "level_b.splits",
+    "Every patient with a kept image: whom a shared image joins to whom, and the split, which stands once given.",
+    (
+        _text("patient", "patient pseudonym"),
+        _text("cluster", "smallest pseudonym of the patients joined by shared images"),
+        _text("split", "split", allowed=SPLITS),
+        Column("by_hash", pa.bool_(), "is it the split that the cluster's hash gives; else lent or joined"),
+    ),
+    ("patient",),
 )
 
 VENDOR_CURVES = Table(
@@ -433,6 +473,74 @@ PLAN = Table(
     ("density", "view"),
 )
 
+BALANCE = Table(
+    "level_a.balance",
+    "How evenly the splits are made: each value of each variable, its share of a split's images, and how far that lies "
+    "from its share of the training images.",
+    (
+        _text(
+            "variable",
+            "what is counted; the cell is density, view, laterality, manufacturer and age_band together",
+            allowed=("density", "view", "laterality", "manufacturer", "age_band", "source", "confidence", "cell"),
+        ),
+        _text("value", "its value; * for all values of the variable together"),
+        _text("split", "split", allowed=SPLITS),
+        _count("images", "images of the split that have it"),
+        _count("patients", "patients of the split that have it"),
+        _number(
+            "share", "share of the split's images; null where the split is empty", nullable=True, at_least=0, at_most=1
+        ),
+        _number(
+            "difference",
+            "standardized difference from the training split (Austin 2009; of all values together: Yang & Dalton "
+            "2012); null where one is empty or neither varies",
+            nullable=True,
+        ),
+    ),
+    ("variable", "value", "split"),
+)
+
+ASSOCIATION = Table(
+    "level_a.association",
+    "How far the label can be told from the vendor: Cramer's V of density and manufacturer, 0 none to 1 wholly.",
+    (
+        _text("split", "split, or * for all together", allowed=(*SPLITS, "*")),
+        _count("images", "images"),
+        _count("clusters", "patient clusters"),
+        _number(
+            "v",
+            "Cramer's V, corrected for bias (Bergsma 2013); null where one of the two does not vary",
+            nullable=True,
+            at_least=0,
+            at_most=1,
+        ),
+        _number("v_low", "2.5 % quantile over resampled patient clusters", nullable=True, at_least=0, at_most=1),
+        _number("v_high", "97.5 % quantile over resampled patient clusters", nullable=True, at_least=0, at_most=1),
+    ),
+    ("split",),
+)
+
+POWER = Table(
+    "level_a.power",
+    "What a split can show: the patients of each density, and the difference of two proportions that they detect.",
+    (
+        _text("split", "split", allowed=SPLITS),
+        _text("density", "density", allowed=DENSITIES),
+        _count("patients", "patient clusters with an image of the density"),
+        _count("needed", "clusters in each of two groups that detect the wanted difference"),
+        _number(
+            "detectable",
+            "smallest difference that so many detect; null where even the largest is not",
+            "",
+            nullable=True,
+            at_least=0,
+            at_most=1,
+        ),
+        Column("enough", pa.bool_(), "are there as many as needed"),
+    ),
+    ("split", "density"),
+)
+
 SYNTHETIC = Table(
     "synthetic.images",
     "One row per generated image: kept, or rejected by the screen with figure and threshold.",
@@ -478,6 +586,7 @@ AUGMENTED = Table(
 )
 
 CONTRACTS = (
-    INVENTORY, OBJECTS, REPORTS, DELIVERED_LABELS, IMAGES, VENDOR_CURVES, CURVE_IMAGES, HARMONIZATION, VOTES, LABELS,
-    REVIEW_QUEUE, REVIEWS, AGREEMENT, DATASET, EXCLUSIONS, PLAN, SYNTHETIC, AUGMENTED,
+    INVENTORY, OBJECTS, REPORTS, DELIVERED_LABELS, IMAGES, COPIES, PATIENT_SPLITS, VENDOR_CURVES, CURVE_IMAGES,
+    HARMONIZATION, VOTES, LABELS, REVIEW_QUEUE, REVIEWS, AGREEMENT, DATASET, EXCLUSIONS, PLAN, BALANCE, ASSOCIATION,
+    POWER, SYNTHETIC, AUGMENTED,
 )  # fmt: skip

@@ -60,3 +60,40 @@ def test_classes_of_very_few_are_not_generated_from():
     few = rows(ACC=3, BCC=40)
     assert deficits(plan_balance(few))["ACC"] == 0
     assert deficits(plan_balance(few, BalanceSettings(fewest=3)))["ACC"] == 9
+
+
+def test_a_prevalence_is_the_target():
+    """Real CC: A 10, B 40, C 37, D 3. The mix .1 .4 .4 .1 holds all of B with 100, of which A is to have 10."""
+    plan = plan_balance(TRAINING, BalanceSettings(0.9, prevalence=(0.1, 0.4, 0.4, 0.1), fewest=1))
+    target = {r["density"] + r["view"]: r["target"] for r in plan.to_pylist()}
+    assert (target["ACC"], target["BCC"], target["CCC"], target["DCC"]) == (10, 40, 40, 10)
+    assert {k: v for k, v in deficits(plan).items() if k.endswith("CC")} == {"ACC": 0, "BCC": 0, "CCC": 3, "DCC": 7}
+
+
+def test_a_density_without_a_place_in_the_mix_keeps_its_real_images():
+    plan = plan_balance(TRAINING, BalanceSettings(prevalence=(0.0, 0.5, 0.5, 0.0)))
+    found = {r["density"] + r["view"]: (r["target"], r["deficit"]) for r in plan.to_pylist()}
+    assert (found["ACC"], found["DCC"], found["CCC"]) == ((10, 0), (3, 0), (40, 3))
+
+
+@pytest.mark.parametrize("shares", [(0.25,) * 4, (0.1, 0.4, 0.4, 0.1), (0.7, 0.1, 0.1, 0.1), (0.02, 0.4, 0.5, 0.08)])
+def test_no_target_is_below_what_is_there_and_the_mix_is_met(shares):
+    real = {"A": 13, "B": 57, "C": 44, "D": 6}
+    target = BalanceSettings(prevalence=shares).targets(real)
+    assert all(target[d] >= real[d] for d in real)
+    for share, density in zip(shares, "ABCD", strict=True):
+        assert target[density] / sum(target.values()) == pytest.approx(share, abs=0.01)
+
+
+def test_settings_are_parsed():
+    assert BalanceSettings.parse("uniform", "0.5") == BalanceSettings(0.5)
+    assert BalanceSettings.parse("0.1,0.4,0.4,0.1", "0.75").prevalence == (0.1, 0.4, 0.4, 0.1)
+    for target, share in (
+        ("even", "0.5"),
+        ("0.5,0.5", "0.5"),
+        ("0.5,0.5,0.5,0", "0.5"),
+        ("uniform", "1.5"),
+        ("uniform", "x"),
+    ):
+        with pytest.raises(ValueError):
+            BalanceSettings.parse(target, share)

@@ -86,3 +86,27 @@ def test_no_patient_is_in_two_splits(level_b):
 def test_a_patient_with_no_eligible_image_has_the_split_of_the_hash(build):
     found = select(*(lambda b: (b.images, b.labels))(build([{}, {"patient": "P-77", "density": None}])))
     assert found.split_of_patient["P-77"] == split_of("P-77")
+
+
+def test_near_copies_are_out_and_join_their_patients(build):
+    level_b = build([{"patient": "P-2"}, {"patient": "P-1"}, {"patient": "P-3", "number": 1}, {"patient": "P-4"}])
+    near = [("2.25.100", "2.25.101")]
+    assert reasons(level_b, near=near) == {
+        "2.25.101": ("near_duplicate", "2.25.100"),
+        "2.25.102": ("near_duplicate", "2.25.100"),  # an exact copy of the near one
+    }
+    found = select(level_b.images, level_b.labels, near=near)
+    assert found.cluster_of == {"P-1": "P-1", "P-2": "P-1", "P-3": "P-1", "P-4": "P-4"}
+
+
+def test_near_copies_that_disagree_are_all_out(build):
+    level_b = build([{"density": "A"}, {"density": "B"}])
+    assert set(reasons(level_b, near=[("2.25.100", "2.25.101")]).values()) == {("copies_disagree", None)}
+
+
+def test_who_has_a_split_keeps_it(build):
+    level_b = build([{"patient": f"P-{n:02d}"} for n in range(30)] + [{"patient": "P-77", "density": None}])
+    standing = {f"P-{n:02d}": "test" for n in range(15)} | {"P-77": "validation"}
+    found = select(level_b.images, level_b.labels, standing=standing)
+    assert standing.items() <= found.split_of_patient.items()
+    assert {r["split"] for r in found.included} == {"train", "validation", "test"}

@@ -16,6 +16,7 @@ from pipelines.storage.tables import (
     INVENTORY,
     LABELS,
     OBJECTS,
+    PATIENT_SPLITS,
     PLAN,
     REPORTS,
     SYNTHETIC,
@@ -36,6 +37,7 @@ class World:
     reports: dict = field(default_factory=dict)
     delivered: dict = field(default_factory=dict)
     images: dict = field(default_factory=dict)
+    splits: list = field(default_factory=list)
     curves: list = field(default_factory=list)
     harmonization: list = field(default_factory=list)
     labels: list = field(default_factory=list)
@@ -85,6 +87,7 @@ class World:
             (folder / "report.json").write_text(json.dumps(self.model))
             (folder / "losses.json").write_text(json.dumps(self.losses))
         return {
+            **figures.splits_figures(images, PATIENT_SPLITS.build(self.splits)),
             **figures.curves_figures(images, VENDOR_CURVES.build(self.curves)),
             **figures.harmonization_figures(HARMONIZATION.build(self.harmonization)),
             **figures.labels_figures(images, LABELS.build(self.labels)),
@@ -155,6 +158,7 @@ def _add_delivery(world, d):
             "shard_row": n,
             "picture_sha256": f"pic{d}{n}",
             "pixel_digest": f"pix{d}{n}",
+            "picture_hash": "0",
             "breast_fraction": 0.4,
         }
         images.append(image)
@@ -162,6 +166,8 @@ def _add_delivery(world, d):
         patient = f"P-{d}" if (d, n) not in ((1, 2), (1, 3)) else "P-9"
         image["patient"] = patient
         split = {"P-0": "train", "P-1": "validation", "P-9": "test"}[patient]
+        if all(patient != row["patient"] for row in world.splits):
+            world.splits.append({"patient": patient, "cluster": patient, "split": split, "by_hash": True})
         density = "BBCC"[n]
         world.labels.append(
             {

@@ -96,6 +96,8 @@ BREAKS = {
     "every_kept_image_has_a_picture": set_in("images", 0, picture_sha256=None),
     "unknown_facts_flagged": set_in("images", 0, laterality=None),
     "breast_found": set_in("images", 0, breast_fraction=0.001),
+    "copies_looked_for": set_in("images", 0, picture_hash=None),
+    "patients_have_one_split": drop_from("splits", 0),
     "every_vendor_group_has_a_curve": drop_from("curves", 0),
     "curves_rise": set_in("curves", 0, lut=[5, 4, *range(2, 4096)]),
     "vendor_hidden": set_in("harmonization", 1, after=0.64, after_low=0.62),
