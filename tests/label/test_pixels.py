@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from pipelines.label.density_model import CEILING
+from pipelines.label.density_model import CEILING, LEAST_PATIENTS
 from pipelines.label.percent_density import Measures, measure
-from pipelines.label.pixels import learn, measure_pictures, pixel_votes
+from pipelines.label.pixels import can_learn, learn, measure_pictures, pixel_votes
 from pipelines.storage.tables import IMAGES, VOTES
+from pipelines.storage.workers import Workers
 from tests.label.test_percent_density import drawing, picture_of
 
 VIEWS = ("CC", "MLO")
@@ -130,3 +131,23 @@ def test_pictures_are_measured_once_where_they_were_kept(status):
     views = VIEWS if status == "kept" else VIEWS[:1]
     assert found == {image(1, view)["image_id"]: measure(drawn[view], view) for view in views}
     assert len(asked) == len(views) + 1
+
+
+def blank_or_drawn(delivery: str, shard: str, row: int) -> np.ndarray:
+    if shard == "gone.arrow":
+        raise FileNotFoundError
+    return picture_of(drawing(row % 4, "CC"))
+
+
+def test_processes_measure_alike_and_what_cannot_be_read_is_no_silence():
+    images = IMAGES.build([image(n, "CC") for n in range(4)])
+    assert measure_pictures(images, blank_or_drawn, Workers(2, chunk=1)) == measure_pictures(images, blank_or_drawn)
+    with pytest.raises(RuntimeError, match="error_FileNotFoundError"):
+        measure_pictures(IMAGES.build([image(1, "CC", shard="gone.arrow")]), blank_or_drawn)
+
+
+def test_enough_training_patients_are_counted_before_anything_is_measured():
+    images, _, density_of = cohort(2 * LEAST_PATIENTS)
+    assert can_learn(images, density_of, even)
+    assert not can_learn(images, density_of, lambda patient: even(patient) and patient != "P-0")
+    assert not can_learn(images, {}, even)
