@@ -137,8 +137,9 @@ class _Knots:
         return np.interp(grays, x, np.concatenate([[0.0], values, [LEVELS - 1.0]]))
 
     def curve(self, values: Reals) -> Reals:
-        """The curve over the whole range (4096,)."""
-        return self.at(np.arange(LEVELS, dtype=np.float64), values)
+        """The curve over the whole range (4096,); rounding must not make it fall, or leave the range, by a hair."""
+        curve: Reals = self.at(np.arange(LEVELS, dtype=np.float64), values)
+        return np.minimum(np.maximum.accumulate(curve), LEVELS - 1)
 
 
 @dataclass(frozen=True)

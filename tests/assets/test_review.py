@@ -19,7 +19,14 @@ from pipelines.archive.deliveries import list_deliveries, register
 from pipelines.phantom.archive import write_archive
 from pipelines.storage.tables import AGREEMENT, LABELS, REVIEWS, read_table
 
-STEPS = ("level_d/inventory", "level_c/objects", "level_c/reports", "level_b/images", "level_a/labels")
+STEPS = (
+    "level_d/inventory",
+    "level_c/objects",
+    "level_c/reports",
+    "level_b/images",
+    "level_b/splits",
+    "level_a/labels",
+)
 
 
 def materialize(ladder: Ladder, instance: dg.DagsterInstance, partition: str, *assets: str) -> None:
