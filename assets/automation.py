@@ -21,6 +21,7 @@ OVER_ALL = (
     "level_a/dataset",
     "level_a/export",
 )
+AUGMENTATION = ("pgan/model", "synthetic/images", "synthetic/augmented_dataset")
 REPORT = "evaluation/readiness_report"
 
 
@@ -40,7 +41,7 @@ refresh = dg.define_asset_job(
 train = dg.define_asset_job("train", selection("pgan/model"), description="The pGAN on the level A set.")
 augment = dg.define_asset_job(
     "augment",
-    selection("pgan/model", "synthetic/images", "synthetic/augmented_dataset", REPORT),
+    selection(*AUGMENTATION, REPORT),
     description="The pGAN where it is not current, the synthetic images, and the augmented set.",
 )
 everything = dg.define_asset_job(

@@ -9,6 +9,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from assets.automation import AUGMENTATION, OVER_ALL, PER_DELIVERY
 from assets.leaving import published_figures
 from assets.level_a import tables_of
 from assets.level_c import objects_figures_in
@@ -38,21 +39,7 @@ from pipelines.storage.tables import (
 )
 
 KEY = "evaluation/readiness_report"
-UPSTREAM = (
-    "level_d/inventory",
-    "level_c/objects",
-    "level_c/reports",
-    "level_b/images",
-    "level_b/splits",
-    "level_b/vendor_curves",
-    "level_b/harmonization",
-    "level_a/labels",
-    "level_a/dataset",
-    "level_a/export",
-    "pgan/model",
-    "synthetic/images",
-    "synthetic/augmented_dataset",
-)
+UPSTREAM = (*PER_DELIVERY, *OVER_ALL, *AUGMENTATION)
 
 
 @rung(

@@ -24,6 +24,7 @@ from assets.tables_at_hand import (
     copies_at_hand,
     density_by_image,
     images_of,
+    is_training_patient,
     label_inputs,
     pictures_at_hand,
     review_files,
@@ -110,11 +111,7 @@ def votes_of_pixels(
 ) -> list[dict[str, Any]]:
     """What pictures say of their own density, by a model of training patients that is written into the folder; nothing
     where too few of these have a density by readers."""
-    split_of = split_at_hand(ladder)
-
-    def is_training(patient: str) -> bool:
-        return split_of.get(patient) == "train"
-
+    is_training = is_training_patient(ladder)
     if not can_learn(images, density_of, is_training):
         return []
     measures = measure_pictures(images, pictures_at_hand(ladder), ladder.workers, progress)

@@ -22,9 +22,9 @@ from assets.rung import (
 from assets.tables_at_hand import (
     density_by_image,
     images_of,
+    is_training_patient,
     object_rows,
     pictures_at_hand,
-    split_at_hand,
     standing_split,
     standing_votes,
 )
@@ -152,13 +152,7 @@ def vendor_curves(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Mater
     def build(staging: Staging) -> None:
         table = images_of(ladder)
         labels = fuse(standing_votes(ladder), table)
-        split_of = split_at_hand(ladder)
-        summary = fit_vendor_curves(
-            table,
-            density_by_image(labels),
-            lambda patient: split_of.get(patient) == "train",
-            folder=staging.folder,
-        )
+        summary = fit_vendor_curves(table, density_by_image(labels), is_training_patient(ladder), folder=staging.folder)
         staging.rows.extend(summary.ledger)
         check_gate(check(CURVES_KEY, figures(staging.folder)))
 

@@ -1,6 +1,6 @@
 """What stands published, read for the assets that draw on all deliveries."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -100,6 +100,12 @@ def split_at_hand(ladder: Ladder) -> dict[str, str]:
     """Every patient's split, as it stands published."""
     table = read_table(ladder.zones.publication("level_b/splits") / "splits.parquet", PATIENT_SPLITS)
     return dict(zip(table["patient"].to_pylist(), table["split"].to_pylist(), strict=True))
+
+
+def is_training_patient(ladder: Ladder) -> Callable[[str], bool]:
+    """Tells by pseudonym whether a patient may be learned from."""
+    split_of = split_at_hand(ladder)
+    return lambda patient: split_of.get(patient) == "train"
 
 
 def standing_split(ladder: Ladder, parameters_sha256: str) -> dict[str, str]:

@@ -15,10 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.storage.histograms import LEVELS
 from pipelines.storage.tables import DENSITIES
-
-LEVELS = 4096
-"""Gray values."""
 
 FEW = 6.0
 """Overlap of a dozen images on either side: with less, groups without densities enough are compared as they are."""

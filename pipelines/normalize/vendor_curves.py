@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipelines.normalize.curve_fitting import LEVELS, Pool, empty_pool, fit
+from pipelines.normalize.curve_fitting import Pool, empty_pool, fit
 from pipelines.storage.digests import sha256_of_json
-from pipelines.storage.histograms import breast_histograms
+from pipelines.storage.histograms import LEVELS, breast_histograms
 from pipelines.storage.ledger import LedgerRow
 from pipelines.storage.tables import CURVE_IMAGES, DENSITIES, VENDOR_CURVES, write_table
 

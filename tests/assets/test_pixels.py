@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assets import level_a
+from assets import level_a, tables_at_hand
 from assets.resources import Ladder
 from pipelines.label.density_model import LEAST_PATIENTS
 from pipelines.label.fusion import label
@@ -25,7 +25,7 @@ def ladder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ladder:
     drawn = [picture_of(drawing(seed, "CC")) for seed in range(4)]
     monkeypatch.setattr(level_a, "pictures_at_hand", lambda _: lambda delivery, shard, row: drawn[row // 2 % 4])
     splits = {f"P-{n}": "train" if n < LEAST_PATIENTS else "test" for n in range(PATIENTS)}
-    monkeypatch.setattr(level_a, "split_at_hand", lambda _: splits)
+    monkeypatch.setattr(tables_at_hand, "split_at_hand", lambda _: splits)
     return Ladder(data=str(tmp_path), processes=1)
 
 
