@@ -69,6 +69,7 @@ from pipelines.deidentify.text import remove_denied
 from pipelines.deidentify.unchanged import unchanged_before
 
 _LAST = 0x7FE00010
+_PICTURES = frozenset({0x7FE00008, 0x7FE00009, _LAST})
 _PATIENT_ID, _PATIENT_NAME, _ACCESSION = 0x00100020, 0x00100010, 0x00080050
 _CONTENT_SEQUENCE, _UID = 0x0040A730, 0x0040A124
 _CONTENT_ITEMS = frozenset({_CONTENT_SEQUENCE, 0x00400555, 0x00400440, 0x00400441, 0x00400600, 0x00400612, 0x0040B020})
@@ -348,7 +349,9 @@ def _kept(dataset: Dataset, tag: int, vr: str, cleaning: Cleaning, path: tuple[s
         return keep_binary_numbers(dataset, tag, vr)
     if vr in ("AE", "UR"):
         return "K" if retained and not any(remove_denied(v, cleaning.deny)[1] for v in values_of(dataset, tag)) else ""
-    if retained:
+    if retained or (
+        tag in _PICTURES and not path
+    ):  # the object's own picture: what it shows was searched, or is carried
         return "K"
     return keep_bytes(dataset, tag, vr) if vr != "UN" else ""
 

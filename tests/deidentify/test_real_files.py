@@ -163,3 +163,22 @@ def test_no_new_errors_in_any_file(tmp_path: Path, pseudonyms: Any) -> None:
     assert new == {}
     assert len(paths) - refused.total() > 270, refused
     assert set(refused) <= {*REFUSED.values(), "no_sop_class", "pixel_data_truncated"}, refused
+
+
+@pytest.mark.parametrize("name", ["rsna_10006_1864590858_tagged.dcm", "nema_MG1_J2KI"])
+def test_a_picture_from_which_text_was_blanked_is_still_there(name: str, tmp_path: Path) -> None:
+    source = DATA / "dicom-mg" / name
+    summary = deidentify_delivery(
+        INVENTORY.build([entry(source, 0)]),
+        source=lambda _: source,
+        key=Key(bytes(range(32))),
+        profile=load_profile(),
+        folder=tmp_path,
+        workers=Workers(),
+    )
+    assert summary.written == 1
+    (row,) = read_table(tmp_path / "objects.parquet", OBJECTS).to_pylist()
+    assert row["text_boxes"] > 0
+    before, after = pydicom.dcmread(source), pydicom.dcmread(tmp_path / row["path"])
+    assert (after.Rows, after.Columns) == (before.Rows, before.Columns)
+    assert len(after.PixelData) > 0.5 * len(before.PixelData)

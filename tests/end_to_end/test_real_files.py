@@ -54,7 +54,7 @@ def test_every_later_loss_has_a_reason(tables: dict[str, pd.DataFrame]) -> None:
     assert images.loc[images["status"] != "kept", "reason"].notna().all()
     kept = set(images.query("status == 'kept'")["image_id"])
     assert kept == set(exclusions["image_id"])  # none of these files comes with a density
-    assert len(kept) == 4  # the others are of a biopsy (their ProtocolName says so), magnified, or no standard view
+    assert len(kept) == 6  # the others are of a biopsy (their ProtocolName says so), magnified, or no standard view
 
 
 def test_reasons_say_no_more_than_a_code(tables: dict[str, pd.DataFrame]) -> None:
