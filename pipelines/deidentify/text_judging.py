@@ -43,7 +43,7 @@ def judge_piece(
     rest = _unread(held, [*found.boxes, *found.kept])
     if rest and not _same(rest, piece):
         again = read_piece(picture, _around_all(rest), _tall(rest))
-        _judge_lines(again, held, scene, settings, found)
+        _judge_lines([line for line in again if not _is_known(line, found)], held, scene, settings, found)
         rest = _unread(held, [*found.boxes, *found.kept])
     if settings.unread:
         for candidate in held:
@@ -75,8 +75,10 @@ def _read(picture: np.ndarray, piece: Box, held: list[Candidate]) -> list[Line]:
 
 
 def _certainty(lines: list[Line]) -> float:
+    """How sure a reading is, by letter. A lone letter of no Latin script may be a framed L above CC, seen as one."""
     characters = sum(line.characters for line in lines)
-    return sum(line.score * line.characters for line in lines) / characters if characters else 0.0
+    sure = sum(line.score * line.characters for line in lines if line.characters > 1 or line.text.isascii())
+    return sure / characters if characters else 0.0
 
 
 def reading_height(held: list[Candidate]) -> float:
@@ -138,6 +140,11 @@ def _going(line: Line, characters: int, shape: tuple[int, ...], settings: TextSe
 def _unread(held: list[Candidate], known: list[Box]) -> list[Box]:
     glyphs = [g for c in held if c.place == OUTSIDE for g in c.glyphs]
     return [g for g in glyphs if not any(_covers(box, g) or _contains(g, box) for box in known)]
+
+
+def _is_known(line: Line, found: Findings) -> bool:
+    """Whether a letter or two of a second reading are a marker that the first one read better."""
+    return line.characters <= 2 and any(holds(box_of(line), box) for box in found.kept)
 
 
 def _same(glyphs: list[Box], piece: Box) -> bool:

@@ -10,6 +10,7 @@ from pipelines.deidentify import text_reading
 from pipelines.deidentify.burned_in import DetectorError, TextSettings, clean_pixels, find_text
 from pipelines.deidentify.frames import Frames
 from pipelines.deidentify.text_candidates import find_breast
+from pipelines.phantom.annotation import lead_marker
 from tests.deidentify.burning import breast, covered, draw, make, within
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -61,6 +62,15 @@ def test_a_view_marker_stays_unless_told_otherwise_and_what_stands_beside_it_goe
     assert covered(boxes, name, picture.shape) > 0.95
     everything = find_text(picture, settings=TextSettings(keep_markers="none"))
     assert covered(everything, marker, picture.shape) > 0.9
+
+
+@pytest.mark.parametrize(("laterality", "view", "height"), [("L", "CC", 61), ("L", "MLO", 60), ("R", "MLO", 62)])
+def test_a_small_framed_plate_of_lead_letters_stays(laterality, view, height):
+    picture = breast()
+    plate = lead_marker(laterality, view, height)
+    place = slice(20, 20 + plate.shape[0]), slice(1080 - plate.shape[1], 1080)
+    picture[place] = np.maximum(picture[place], 4000 * plate)
+    assert find_text(picture) == []
 
 
 def test_strokes_that_cannot_be_read_go_outside_the_breast_alone(monkeypatch):
