@@ -1,14 +1,16 @@
 """Cramér's V between label and vendor: a set in which the vendor tells the density teaches the vendor.
 
 Corrected for bias after Bergsma 2013 (J. Korean Stat. Soc. 42:323), without which a small or fine table looks
-associated where nothing is. The interval is a percentile bootstrap over patient clusters: one woman's images are no
-independent witnesses.
+associated where nothing is. One woman's images are no independent witnesses: a patient cluster counts as one, whose
+images share it. The interval is a bootstrap over clusters. Since what is drawn twice looks associated, the draws are
+moved by how far their mean lies from the figure.
 """
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
 
 from pipelines.storage.tables import ASSOCIATION, SPLITS
 
@@ -16,7 +18,10 @@ RESAMPLES = 1000
 
 
 def cramers_v(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Bias-corrected V of contingency tables (…, rows, columns); NaN where fewer than two rows or columns occur."""
+    """Bias-corrected V of contingency tables (…, rows, columns), of counts or of sums of shares.
+
+    NaN where fewer than two rows or columns occur.
+    """
     n = counts.sum(axis=(-2, -1))
     rows, columns = counts.sum(-1, keepdims=True), counts.sum(-2, keepdims=True)
     r, k = ((margin > 0).sum(axis=(-2, -1)) for margin in (rows, columns))
@@ -46,25 +51,26 @@ def _row(frame: pd.DataFrame, split: str, resamples: int) -> dict[str, object]:
     found: dict[str, object] = {"split": split, "images": len(frame), "clusters": clusters}
     shape = (len(densities), len(makers))
     cell = density * max(1, shape[1]) + maker
-    whole = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
-    v = float(cramers_v(whole.astype(np.float64))) if len(frame) else float("nan")
+    share = 1 / np.bincount(cluster, minlength=clusters)[cluster]
+    whole = np.bincount(cell, share, shape[0] * shape[1]).reshape(shape)
+    v = float(cramers_v(whole)) if len(frame) else float("nan")
     if np.isnan(v):
         return found | {"v": None, "v_low": None, "v_high": None}
-    drawn = _resampled(cluster, cell, shape[0] * shape[1], clusters, resamples)
-    low, high = np.nanquantile(cramers_v(drawn.reshape(-1, *shape)), (0.025, 0.975))
-    return found | {"v": v, "v_low": float(low), "v_high": float(high)}
+    shares = coo_array((share, (cluster, cell)), shape=(clusters, whole.size)).tocsr()
+    drawn = cramers_v(_resampled(shares, resamples).reshape(-1, *shape))
+    low, high = np.clip(np.nanquantile(drawn, (0.025, 0.975)) + v - np.nanmean(drawn), 0, 1)
+    return found | {"v": v, "v_low": min(v, float(low)), "v_high": max(v, float(high))}
 
 
-def _resampled(
-    cluster: NDArray[np.intp], cell: NDArray[np.intp], cells: int, clusters: int, resamples: int
-) -> NDArray[np.float64]:
-    """Counts of the cells (resamples, cells) over clusters drawn with replacement, always by the same draws."""
-    from scipy.sparse import coo_array
+def _resampled(shares: csr_array, resamples: int) -> NDArray[np.float64]:
+    """Sums over the cells (resamples, cells) of clusters drawn with replacement, always by the same draws.
 
-    counts = coo_array((np.ones(len(cell)), (cluster, cell)), shape=(clusters, cells)).tocsr()
+    ``shares`` (clusters, cells): the share of each cluster that lies in a cell.
+    """
+    clusters, cells = shares.shape
     rng = np.random.default_rng(0)
     drawn = np.empty((resamples, cells))
     for number in range(resamples):
         times = np.bincount(rng.integers(0, clusters, clusters), minlength=clusters)
-        drawn[number] = counts.T @ times
+        drawn[number] = shares.T @ times
     return drawn

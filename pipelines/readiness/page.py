@@ -35,6 +35,15 @@ CHANNELS = {
 }
 """The channels of labels (VOTES) in words."""
 
+_HEADINGS = {
+    "v": "Cramér’s V",
+    "v_low": "95 % from",
+    "v_high": "95 % to",
+    "needed": "patients needed",
+    "detectable": "smallest difference detected",
+}
+_CELLS = {"*": "all", "sr": CHANNELS["sr"], "table": CHANNELS["table"], "text": CHANNELS["text"]}
+
 MOST_TABLE_ROWS = 60
 """Rows shown of a table that was published elsewhere."""
 
@@ -115,7 +124,9 @@ def figure(value: Any) -> str:
     """A measured value for the eye: whole numbers in full, others with three digits; "not measured" for None."""
     if value is None:
         return "not measured"
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, int | float):
         return str(value)
     return f"{int(value):,}" if float(value).is_integer() else f"{value:.3g}"
 
@@ -206,5 +217,6 @@ def _channels(labels: pa.Table | None) -> list[tuple[str, int]] | None:
 
 def _any_table(table: pa.Table) -> dict[str, Any]:
     """A table as headings and rows, whatever its columns; of a long one the first rows, and how many more there are."""
-    rows = [list(row.values()) for row in table.slice(0, MOST_TABLE_ROWS).to_pylist()]
-    return {"head": [in_words(n) for n in table.column_names], "rows": rows, "more": table.num_rows - len(rows)}
+    rows = [[_CELLS.get(v, v) for v in row.values()] for row in table.slice(0, MOST_TABLE_ROWS).to_pylist()]
+    head = [_HEADINGS.get(name, in_words(name)) for name in table.column_names]
+    return {"head": head, "rows": rows, "more": table.num_rows - len(rows)}

@@ -509,13 +509,13 @@ ASSOCIATION = Table(
         _count("clusters", "patient clusters"),
         _number(
             "v",
-            "Cramer's V, corrected for bias (Bergsma 2013); null where one of the two does not vary",
+            "Cramer's V over patient clusters, corrected for bias (Bergsma 2013); null where one of the two does not vary",
             nullable=True,
             at_least=0,
             at_most=1,
         ),
-        _number("v_low", "2.5 % quantile over resampled patient clusters", nullable=True, at_least=0, at_most=1),
-        _number("v_high", "97.5 % quantile over resampled patient clusters", nullable=True, at_least=0, at_most=1),
+        _number("v_low", "lower end of its 95 % interval over patient clusters", nullable=True, at_least=0, at_most=1),
+        _number("v_high", "upper end of its 95 % interval over patient clusters", nullable=True, at_least=0, at_most=1),
     ),
     ("split",),
 )
