@@ -29,6 +29,7 @@ from assets.tables_at_hand import (
     pictures_at_hand,
     review_files,
     split_at_hand,
+    standing_table,
     standing_votes,
 )
 from pipelines.curate.dataset import DatasetSettings, write_dataset
@@ -40,6 +41,7 @@ from pipelines.label.fusion import label, label_rows
 from pipelines.label.pixels import can_learn, learn, measure_pictures, pixel_votes
 from pipelines.label.readings import breasts_of
 from pipelines.label.review import read_reviews, review_queue, with_reviews
+from pipelines.label.table import count_rows
 from pipelines.readiness.criteria import check
 from pipelines.readiness.figures import dataset_figures, labels_figures
 from pipelines.storage.atomic import write_bytes
@@ -50,6 +52,7 @@ from pipelines.storage.tables import (
     ASSOCIATION,
     BALANCE,
     DATASET,
+    DELIVERED_LABELS,
     EXCLUSIONS,
     LABELS,
     PLAN,
@@ -103,7 +106,9 @@ def labels(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeR
     made = ladder.make(
         LABELS_KEY, "", inputs=lambda: label_inputs(ladder, filled), parameters={"agreement": DRAWS}, build=build
     )
-    return made.result(labels_metadata(made.folder), check_results(check(LABELS_KEY, figures(made.folder))))
+    delivered = standing_table(ladder, "level_c/reports", "labels.parquet", DELIVERED_LABELS)
+    metadata = labels_metadata(made.folder, delivered)
+    return made.result(metadata, check_results(check(LABELS_KEY, figures(made.folder))))
 
 
 def votes_of_pixels(
@@ -122,8 +127,8 @@ def votes_of_pixels(
     return pixel_votes(images, measures, model)
 
 
-def labels_metadata(folder: Path) -> dict[str, Any]:
-    """What the UI shows of the labels' publication."""
+def labels_metadata(folder: Path, delivered: pa.Table) -> dict[str, Any]:
+    """What the UI shows of the labels' publication, and of the rows of labels tables (DELIVERED_LABELS) behind it."""
     table = LABELS.frame(read_table(folder / "labels.parquet", LABELS))
     votes = VOTES.frame(read_table(folder / "votes.parquet", VOTES))
     queue = read_table(folder / "review_queue.parquet", REVIEW_QUEUE).to_pylist()
@@ -132,6 +137,7 @@ def labels_metadata(folder: Path) -> dict[str, Any]:
         "dagster/row_count": len(table),
         "density": counts_table("density", table["density"].fillna("none").value_counts().to_dict()),
         "votes": counts_table("channel", votes["source"].value_counts().to_dict()),
+        "rows of labels tables": counts_table("gave", count_rows(delivered, votes.to_dict("records"))),
         "conflicts": int(table["conflict"].sum()),
         "to review": counts_table("reason", Counter(r for row in queue for r in json.loads(row["reasons"]))),
         "reviews": counts_table("review", Counter(reviews["reason"].fillna("taken"))),

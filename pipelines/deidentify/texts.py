@@ -27,10 +27,13 @@ from pipelines.storage.workers import Progress, silent
 OPERATION = "deidentify_text"
 
 _SCALE_WORDS = r"(?:BI-?RADS|BIRADS|ACR|BREAST|DENSITY|DENSE|CATEGORY|CAT|TYPE|CLASS|GRADE|COMPOSITION)"
-_DENSITY = re.compile(
-    rf"(?:{_SCALE_WORDS}[ .:_-]*)*(?:[A-DFG]|[1-4](?:\.0)?|I{{1,3}}|IV"
+DENSITY_VALUE = re.compile(
+    rf"(?:{_SCALE_WORDS}[ .:_-]*)*(?:[A-DFG]|[1-4](?:\.0)?|I{{1,3}}|IV|(?:A ?(?:/|-|TO|OR) ?B|B ?(?:/|-|TO|OR) ?C"
+    r"|C ?(?:/|-|TO|OR) ?D|1 ?(?:/|-|TO|OR) ?2|2 ?(?:/|-|TO|OR) ?3|3 ?(?:/|-|TO|OR) ?4)"
     r"|(?:ALMOST |MOSTLY )?(?:ENTIRELY )?(?:FATTY|FAT)|SCATTERED|HETEROGENEOUS(?:LY)?(?: DENSE)?|(?:EXTREMELY )?DENSE)"
 )
+"""What a density column may hold, in capitals: a value of a density scale, which can name nobody."""
+
 _LONGEST_DENSITY = 16
 _REFERENCES = ("sop_instance_uid", "study_instance_uid", "accession_number", "patient_id")
 
@@ -271,6 +274,6 @@ def _density(value: str, chosen: ColumnMap | None) -> tuple[str, str | None]:
         raise _RefusedRowError("no_density")
     if chosen is not None and (densities := chosen.density(text)) is not None:
         return text, densities or None
-    if chosen is None and len(text) <= _LONGEST_DENSITY and _DENSITY.fullmatch(text.upper()):
+    if chosen is None and len(text) <= _LONGEST_DENSITY and DENSITY_VALUE.fullmatch(text.upper()):
         return text, None
     raise _RefusedRowError("density_not_recognized")

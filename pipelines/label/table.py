@@ -1,30 +1,34 @@
 """Density from the rows of delivered labels tables: the many ways to write BI-RADS A to D, read to one letter.
 
 A table that a column map was made for has its densities already; its votes name the map. In one with our own columns
-a value that cannot be read gives no vote. The three classes of MIAS (F fatty, G fatty-glandular, D dense-glandular) are
-sets of BI-RADS categories, and their D looks like BI-RADS D. So in a table that holds F or G anywhere a bare D counts
-only where its reader's scale is told: D for one who writes neither of the two and uses the four classes elsewhere in
-that table, C or D for one who writes them and never uses the four.
+"B/C" and words between categories are the neighboring densities that they may mean. The three classes of MIAS
+(F fatty, G fatty-glandular, D dense-glandular) are sets of BI-RADS categories, and their D looks like BI-RADS D. So in
+a table that holds F or G anywhere a bare D counts only where its reader's scale is told: D for one who writes neither
+of the two and uses the four classes elsewhere in that table, C or D for one who writes them and never uses the four.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
 
+from pipelines.storage.tables import DENSITIES, DENSITY_SETS
+
 GRADES = {"a": "A", "1": "A", "i": "A", "b": "B", "2": "B", "ii": "B"}
 GRADES |= {"c": "C", "3": "C", "iii": "C", "d": "D", "4": "D", "iv": "D"}
 """BI-RADS 5th edition letters, 4th edition numbers and roman numerals, to the letter."""
 
-_SCALE_WORDS = r"(?:acr|bi-?rads|mammographic|breast|tissue|density|composition|category|class|type|grade)"
-_GRADE = re.compile(rf"(?:{_SCALE_WORDS}|[\s\-_:.=(\[])*(?P<grade>[a-d]|[1-4](?:\.0)?|iv|i{{1,3}})[\s)\].]*")
+_SCALE_WORDS = r"(?:acr|bi-?rads|mammographic|breast|tissue|density|dense|composition|category|cat|class|type|grade)"
+_BEFORE = rf"(?:{_SCALE_WORDS}|[\s\-_:.=(\[])*"
+_GRADE = re.compile(rf"{_BEFORE}(?P<grade>[a-d]|[1-4](?:\.0)?|iv|i{{1,3}})[\s)\].]*")
+_RANGE = re.compile(rf"{_BEFORE}(?P<low>[a-d]|[1-4])\s*(?:/|-|to|or)\s*(?P<high>[a-d]|[1-4])[\s)\].]*")
 _WORDING = (
-    (re.compile(r"almost entirely|entirely fat"), "A"),
-    (re.compile(r"scattered "), "B"),
-    (re.compile(r"heterogen\w* "), "C"),
-    (re.compile(r"extremely dens"), "D"),
+    (re.compile(rf"{_BEFORE}(?:almost entirely|entirely fat)"), "A"),
+    (re.compile(rf"{_BEFORE}scattered "), "B"),
+    (re.compile(rf"{_BEFORE}heterogen\w* "), "C"),
+    (re.compile(rf"{_BEFORE}extremely dens"), "D"),
 )
 
 
@@ -42,6 +46,22 @@ def density_of(text: str | None) -> str | None:
             return density
     found = _GRADE.fullmatch(value)
     return GRADES[found["grade"].removesuffix(".0")] if found else None
+
+
+_BETWEEN = re.compile(rf"{_BEFORE}(?:(?P<AB>(?:almost |mostly )?fat(?:ty)?)|(?P<CD>dense)) ")
+"""Words that two neighboring categories share."""
+
+
+def densities_between(text: str | None) -> str | None:
+    """The neighboring densities that a value like ``B/C``, ``2-3`` or ``dense`` may mean, or None."""
+    value = " ".join((text or "").lower().split()) + " "
+    if between := _BETWEEN.fullmatch(value):
+        return between.lastgroup
+    found = _RANGE.fullmatch(value)
+    if not found:
+        return None
+    named = "".join(DENSITIES)[DENSITIES.index(GRADES[found["low"]]) : DENSITIES.index(GRADES[found["high"]]) + 1]
+    return named if named in DENSITY_SETS else None
 
 
 def is_three_class(values: Iterable[str | None]) -> bool:
@@ -79,6 +99,24 @@ def read_table(delivered: pa.Table) -> list[dict[str, Any]]:
     return votes
 
 
+def count_rows(delivered: pa.Table, votes: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """What became of the rows of DELIVERED_LABELS, none left out: how many gave a vote, and why others did not.
+
+    ``votes`` are rows of VOTES. ``no density by <map>``: the column map takes the value for none; ``scale not told``: a
+    D that may be of the three-class scale; ``refused: <reason>``: level C did not hand the row on.
+    """
+    spoke = {vote["evidence_id"] for vote in votes if vote["source"] == "table"}
+    counts: Counter[str] = Counter()
+    for row in delivered.to_pylist():
+        if row["status"] != "written":
+            counts[f"refused: {row['reason']}"] += 1
+        elif row["label_id"] in spoke:
+            counts["a vote"] += 1
+        else:
+            counts[f"no density by {row['column_map']}" if row["column_map"] else "scale not told"] += 1
+    return dict(counts)
+
+
 def _densities(row: dict[str, Any], scale: str | None) -> tuple[str | None, str]:
     """The densities of a row and the rule that says them; ``scale``: its reader's, three, four or (None) not told."""
     if row["column_map"] is not None:
@@ -87,6 +125,8 @@ def _densities(row: dict[str, Any], scale: str | None) -> tuple[str | None, str]
         return {"four": "D", "three": "CD", None: None}[scale], f"labels_{scale}_classes"
     if three := _three_class(row["density"]):
         return three, "labels_three_classes"
+    if between := densities_between(row["density"]):
+        return between, "labels_between_classes"
     return density_of(row["density"]), "labels_four_classes"
 
 

@@ -509,7 +509,7 @@ ASSOCIATION = Table(
         _count("clusters", "patient clusters"),
         _number(
             "v",
-            "Cramer's V over patient clusters, corrected for bias (Bergsma 2013); null where one of the two does not vary",
+            "Cramer's V over clusters, corrected for bias (Bergsma 2013); null where one of the two does not vary",
             nullable=True,
             at_least=0,
             at_most=1,

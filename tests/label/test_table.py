@@ -1,6 +1,9 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pipelines.label.table import density_of, is_three_class, read_table
+from pipelines.deidentify.texts import DENSITY_VALUE
+from pipelines.label.table import count_rows, densities_between, density_of, is_three_class, read_table
 from pipelines.storage.tables import DELIVERED_LABELS
 
 READ = {
@@ -20,6 +23,38 @@ def test_spellings_of_a_density(text, expected):
 @pytest.mark.parametrize("text", NOT_READ)
 def test_what_is_no_density_gives_none(text):
     assert density_of(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("B/C", "BC"), ("b - c", "BC"), ("2-3", "BC"), ("ACR C or D", "CD"), ("Type 1 to 2", "AB"), ("dense", "CD"),
+     ("Mostly fatty", "AB"), ("fat", "AB"), ("A-D", None), ("C/B", None), ("B/B", "B"), ("B", None), ("", None),
+     (None, None), ("dense mass", None), ("2-3-2020", None)],
+)  # fmt: skip
+def test_values_between_categories_are_sets(text, expected):
+    assert densities_between(text) == expected
+
+
+@settings(deadline=None)
+@given(st.from_regex(DENSITY_VALUE, fullmatch=True).filter(lambda text: len(text) <= 16))
+def test_every_value_that_level_c_hands_on_gives_a_vote(text):
+    (vote,) = read_table(delivered({"file_id": "F-1", "density": text}))
+    assert vote["densities"]
+
+
+def test_no_row_is_lost_from_the_count():
+    rows = [
+        {"density": "5", "column_map": "embed"},
+        {"density": "2", "column_map": "embed", "densities": "B"},
+        {"density": "F", "reader": "r1"},
+        {"density": "B/C", "reader": "r2"},
+        {"density": "D", "reader": "r3"},
+        {"status": "refused", "reason": "no_density"},
+        {"status": "refused", "reason": "no_density"},
+    ]
+    table = delivered(*({"file_id": "F-1", **row} for row in rows))
+    counts = count_rows(table, read_table(table))
+    assert counts == {"no density by embed": 1, "a vote": 3, "scale not told": 1, "refused: no_density": 2}
 
 
 def delivered(*rows):
