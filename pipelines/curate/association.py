@@ -52,7 +52,7 @@ def _row(frame: pd.DataFrame, split: str, resamples: int) -> dict[str, object]:
     shape = (len(densities), len(makers))
     cell = density * max(1, shape[1]) + maker
     share = 1 / np.bincount(cluster, minlength=clusters)[cluster]
-    whole = np.bincount(cell, share, shape[0] * shape[1]).reshape(shape)
+    whole = np.bincount(cell, share, shape[0] * shape[1]).astype(np.float64).reshape(shape)
     v = float(cramers_v(whole)) if len(frame) else float("nan")
     if np.isnan(v):
         return found | {"v": None, "v_low": None, "v_high": None}
