@@ -146,6 +146,7 @@ def _objects_figures(folder: Path, inventory: pa.Table) -> dict[str, float | Non
         read_table(folder / "objects.parquet", OBJECTS),
         survivors=audit["survivors"] + audit["unreadable"],
         unmarked=audit["unmarked"],
+        unsearched=audit["unsearched"],
         uids_retained=audit["uids_retained"],
         unknown=json.loads(crosswalk.read_text())["unknown"] if crosswalk.exists() else None,
     )

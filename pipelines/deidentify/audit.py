@@ -21,6 +21,9 @@ from pipelines.storage.keys import Key
 from pipelines.storage.workers import Workers
 
 AUDIT = "audit.json"
+CLEAN_PIXEL_DATA = "113101"
+"""What says in (0012,0064) that pictures were searched for text and what was found is blank (PS3.16 CID 7050)."""
+
 _MARKS = (
     "PatientIdentityRemoved",
     "DeidentificationMethod",
@@ -33,11 +36,13 @@ _MARKS = (
 @dataclass(frozen=True)
 class Audit:
     """Of the written objects: how many were audited, hold an identifier of their source, do not say how they were
-    de-identified, or could not be read back; and whether the profile retains UIDs, so that theirs identify nobody."""
+    de-identified, hold pictures but do not say that these were searched for text, or could not be read back; and
+    whether the profile retains UIDs, so that theirs identify nobody."""
 
     audited: int
     survivors: int
     unmarked: int
+    unsearched: int
     unreadable: int
     uids_retained: bool
 
@@ -86,6 +91,7 @@ def audit_delivery(
         audited=len(results),
         survivors=sum(r.value is not None and r.value[0] for r in results),
         unmarked=sum(r.value is not None and r.value[1] for r in results),
+        unsearched=sum(r.value is not None and r.value[2] for r in results),
         unreadable=sum(r.value is None for r in results),
         uids_retained=profile.is_on("retain_uids"),
     )
@@ -93,11 +99,14 @@ def audit_delivery(
     return audit
 
 
-def _audit(pair: _Pair, *, key: Key, profile: Profile) -> tuple[bool, bool]:
-    """Whether an identifier of the source survives in the written object, and whether it is not marked."""
+def _audit(pair: _Pair, *, key: Key, profile: Profile) -> tuple[bool, bool, bool]:
+    """Whether an identifier of the source survives in the written object, whether it is not marked, and whether it
+    holds pictures without the mark of Clean Pixel Data."""
     moved = profile.is_on("retain_longitudinal_modified_dates")
     days = Pseudonyms(key).days(pair.patient, profile.most_days) if moved else 0
     with quiet():
         header = read_header(pair.written).dataset
         unmarked = header.get("PatientIdentityRemoved") != "YES" or any(mark not in header for mark in _MARKS)
-    return survivors(pair.source, pair.written, profile, pair.location, days, pair.study) > 0, unmarked
+        codes = {item.get("CodeValue") for item in header.get("DeidentificationMethodCodeSequence") or ()}
+    left = survivors(pair.source, pair.written, profile, pair.location, days, pair.study)
+    return left > 0, unmarked, "Rows" in header and CLEAN_PIXEL_DATA not in codes

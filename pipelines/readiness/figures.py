@@ -78,14 +78,16 @@ def objects_figures(
     *,
     survivors: int | None = None,
     unmarked: int | None = None,
+    unsearched: int | None = None,
     unknown: int | None = None,
     uids_retained: bool = False,
 ) -> Figures:
     """Level C, objects: accounting, consistency of new UIDs, studies of two patients, identifiers in the table.
 
     ``survivors`` is the number of written objects in which a scan of all bytes found an identifier of the source, and
-    ``unmarked`` of those that do not say how they were de-identified, and ``unknown`` of those with a pseudonym that
-    the crosswalk does not know, where that was measured. With ``uids_retained`` UIDs are no identifiers.
+    ``unmarked`` of those that do not say how they were de-identified, ``unsearched`` of those with pictures that were
+    not searched for text, and ``unknown`` of those with a pseudonym that the crosswalk does not know, where that was
+    measured. With ``uids_retained`` UIDs are no identifiers.
     """
     source, made = INVENTORY.frame(inventory), OBJECTS.frame(objects)
     expected = set(source.loc[(source["status"] == "accepted") & (source["kind"] == "dicom"), "file_id"])
@@ -104,6 +106,7 @@ def objects_figures(
         "c_uid_breaks": sum(_breaks(both[f"{u}_old"].str.strip("\0 "), both[f"{u}_new"]) for u in uids),
         "c_survivors": survivors,
         "c_unmarked": unmarked,
+        "c_unsearched": unsearched,
     }
 
 

@@ -49,6 +49,7 @@ class World:
     survivors: dict = field(default_factory=lambda: dict.fromkeys(DELIVERIES, 0))
     unknown: dict = field(default_factory=lambda: dict.fromkeys(DELIVERIES, 0))
     unmarked: dict = field(default_factory=lambda: dict.fromkeys(DELIVERIES, 0))
+    unsearched: dict = field(default_factory=lambda: dict.fromkeys(DELIVERIES, 0))
     files_found: int | None = 7
     model: dict | None = None
     losses: list = field(default_factory=lambda: [{"images": 1, "critic": 0.5}])
@@ -72,6 +73,7 @@ class World:
                 survivors=self.survivors[name],
                 unknown=self.unknown[name],
                 unmarked=self.unmarked[name],
+                unsearched=self.unsearched[name],
             ),
             **figures.texts_figures(inventory, *texts),
             **figures.images_figures(objects, IMAGES.build(self.images[name])),

@@ -87,6 +87,7 @@ BREAKS = {
     "no_identifier_in_object_table": set_in("objects", 0, path="PAT567810/x.dcm"),
     "no_identifier_left": lambda world: world.survivors.update({"D-2": 1}),
     "objects_marked_deidentified": lambda world: world.unmarked.update({"D-2": 1}),
+    "pictures_searched_for_text": lambda world: world.unsearched.update({"D-2": 1}),
     "uids_mapped_consistently": set_in("objects", 1, sop_instance_uid="2.25.10"),
     "no_study_of_two_patients": set_in("objects", 1, patient="P-7"),
     "pseudonyms_in_crosswalk": lambda world: world.unknown.update({"D-2": 1}),
