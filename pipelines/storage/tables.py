@@ -12,11 +12,11 @@ import pyarrow as pa
 from pipelines.storage.contracts import Column, ContractError, Table, read_table, write_table
 
 __all__ = [
-    "AGREEMENT", "ASSOCIATION", "AUGMENTED", "BALANCE", "CONTRACTS", "COPIES", "CURVE_IMAGES", "DATASET",
-    "DELIVERED_LABELS", "DENSITIES", "DENSITY_SETS", "EXCLUSIONS", "HARMONIZATION", "IMAGES", "INVENTORY", "LABELS",
-    "LATERALITIES", "OBJECTS", "ORIGINS", "PATIENT_SPLITS", "PIXELS_CAP", "PLAN", "POWER", "REPORTS", "REVIEWS",
-    "REVIEW_QUEUE", "SPLITS", "SYNTHETIC", "VENDOR_CURVES", "VIEWS", "VOTES", "ContractError", "Table", "read_table",
-    "write_table",
+    "AGREEMENT", "ARMS", "ASSOCIATION", "AUGMENTED", "BALANCE", "CONTRACTS", "COPIES", "CURVE_IMAGES", "DATASET",
+    "DELIVERED_LABELS", "DENSITIES", "DENSITY_SETS", "DOWNSTREAM", "EXCLUSIONS", "HARMONIZATION", "IMAGES",
+    "INVENTORY", "LABELS", "LATERALITIES", "OBJECTS", "ORIGINS", "PATIENT_SPLITS", "PIXELS_CAP", "PLAN", "POWER",
+    "PREDICTIONS", "REPORTS", "REVIEWS", "REVIEW_QUEUE", "SPLITS", "SYNTHETIC", "VENDOR_CURVES", "VIEWS", "VOTES",
+    "ContractError", "Table", "read_table", "write_table",
 ]  # fmt: skip
 
 DENSITIES = ("A", "B", "C", "D")
@@ -33,6 +33,10 @@ VIEWS = ("CC", "MLO")
 """The two standard screening views; other views are kept out of level B's pictures with a reason."""
 
 SPLITS = ("train", "validation", "test")
+
+ARMS = ("real", "classical", "mixed", "pretrained", "synthetic")
+"""What a classifier is taught by: real pictures; these changed classically; real and synthetic; synthetic, then real;
+synthetic alone."""
 
 ORIGINS = ("clinical", "deidentified", "synthetic")
 """What an object says that it is: a patient's as the hospital took it, de-identified before, or of no patient."""
@@ -585,8 +589,46 @@ AUGMENTED = Table(
     ("image_id",),
 )
 
+DOWNSTREAM = Table(
+    "evaluation.downstream",
+    "What training sets are worth: figures of a density classifier on real test patients, with 95 % intervals.",
+    (
+        _text("arm", "what the classifier was taught by", allowed=ARMS),
+        _number("fraction", "share of the real training patients that it learned from", at_least=0, at_most=1),
+        _text(
+            "measure",
+            "quadratic-weighted kappa, balanced accuracy, or the recall of one density",
+            allowed=("quadratic_kappa", "balanced_accuracy", "recall_A", "recall_B", "recall_C", "recall_D"),
+        ),
+        *(replace(c, nullable=True) for c in _estimate("value", "the figure, the mean over repetitions", 1)),
+        *(replace(c, nullable=True) for c in _estimate("over_real", "paired difference from real pictures alone", 2)),
+        *(
+            replace(c, nullable=True)
+            for c in _estimate("over_classical", "paired difference from classical augmentation", 2)
+        ),
+        _count("seeds", "repetitions with other seeds"),
+        _count("images", "test images"),
+        _count("patients", "test patients, those who share an image counted as one"),
+    ),
+    ("arm", "fraction", "measure"),
+)
+
+PREDICTIONS = Table(
+    "evaluation.predictions",
+    "What each training told of each test image.",
+    (
+        _text("arm", "what the classifier was taught by", allowed=ARMS),
+        _number("fraction", "share of the real training patients that it learned from", at_least=0, at_most=1),
+        _count("seed", "the repetition"),
+        _text("image_id", "as in level_a.dataset"),
+        _text("density", "density by its label", allowed=DENSITIES),
+        _text("predicted", "density by the classifier", allowed=DENSITIES),
+    ),
+    ("arm", "fraction", "seed", "image_id"),
+)
+
 CONTRACTS = (
     INVENTORY, OBJECTS, REPORTS, DELIVERED_LABELS, IMAGES, COPIES, PATIENT_SPLITS, VENDOR_CURVES, CURVE_IMAGES,
     HARMONIZATION, VOTES, LABELS, REVIEW_QUEUE, REVIEWS, AGREEMENT, DATASET, EXCLUSIONS, PLAN, BALANCE, ASSOCIATION,
-    POWER, SYNTHETIC, AUGMENTED,
+    POWER, SYNTHETIC, AUGMENTED, DOWNSTREAM, PREDICTIONS,
 )  # fmt: skip
