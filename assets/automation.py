@@ -22,6 +22,7 @@ OVER_ALL = (
     "level_a/export",
 )
 AUGMENTATION = ("pgan/model", "synthetic/images", "synthetic/augmented_dataset")
+WORTH = "evaluation/downstream"
 REPORT = "evaluation/readiness_report"
 
 
@@ -41,8 +42,8 @@ refresh = dg.define_asset_job(
 train = dg.define_asset_job("train", selection("pgan/model"), description="The pGAN on the level A set.")
 augment = dg.define_asset_job(
     "augment",
-    selection(*AUGMENTATION, REPORT),
-    description="The pGAN where it is not current, the synthetic images, and the augmented set.",
+    selection(*AUGMENTATION, WORTH, REPORT),
+    description="The pGAN where it is not current, the synthetic images, the augmented set, and what it is worth.",
 )
 everything = dg.define_asset_job(
     "everything",

@@ -28,6 +28,7 @@ class Until(StrEnum):
     A = "a"
     PGAN = "pgan"
     SYNTHETIC = "synthetic"
+    WORTH = "worth"
 
 
 Data = Annotated[Path, typer.Option(help="Root that holds restricted/ and research/.", envvar="MIDAR_DATA")]
@@ -42,7 +43,7 @@ DEFAULT_DATA = Path("data")
 def run(
     inbox: Inbox = None,
     data: Data = DEFAULT_DATA,
-    until: Annotated[Until, typer.Option(help="Climb up to this rung.")] = Until.SYNTHETIC,
+    until: Annotated[Until, typer.Option(help="Climb up to this rung.")] = Until.WORTH,
     processes: Annotated[int, typer.Option(min=0, help="Local processes; 0 takes all cores.")] = 0,
     preset: Annotated[str, typer.Option(help="pGAN preset: demo, tiny or full.", envvar="MIDAR_PRESET")] = "demo",
     device: Annotated[str, typer.Option(help="Torch device: cpu, cuda.", envvar="MIDAR_DEVICE")] = "cpu",

@@ -19,6 +19,7 @@ REPORTS = {
     "harmonization": "level_b/harmonization/harmonization.png",
     "pGAN samples": "pgan/model/samples.png",
     "synthetic sheet": "synthetic/images/sheet.png",
+    "worth to a classifier": "evaluation/downstream/downstream.png",
 }
 
 

@@ -1,8 +1,8 @@
-"""Where the data stand: the readiness certificate over everything that stands published."""
+"""What the pictures are worth to a classifier, and where the data stand: the certificate over all that is published."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import dagster as dg
@@ -13,20 +13,23 @@ from assets.automation import AUGMENTATION, OVER_ALL, PER_DELIVERY
 from assets.leaving import published_figures
 from assets.level_a import tables_of
 from assets.level_c import objects_figures_in
-from assets.resources import Ladder
-from assets.rung import rung
+from assets.resources import Ladder, Training
+from assets.rung import check_results, progress_of, rung, thumbnail
 from assets.tables_at_hand import images_of, inventory_of, label_inputs, object_rows, objects_of, review_files
+from pipelines.evaluate.worth_settings import WorthSettings
 from pipelines.readiness import figures
 from pipelines.readiness.certificate import write_certificate
 from pipelines.readiness.cost import climb_cost
-from pipelines.readiness.criteria import evaluate
+from pipelines.readiness.criteria import check, evaluate
 from pipelines.readiness.funnel import funnel
 from pipelines.readiness.page import PAGE, Exhibits, write_page
 from pipelines.storage.digests import sha256_of_json
 from pipelines.storage.publication import Staging, libraries
 from pipelines.storage.tables import (
     AUGMENTED,
+    DATASET,
     DELIVERED_LABELS,
+    DOWNSTREAM,
     HARMONIZATION,
     IMAGES,
     INVENTORY,
@@ -37,14 +40,66 @@ from pipelines.storage.tables import (
     VENDOR_CURVES,
     read_table,
 )
+from pipelines.storage.workers import Workers
 
 KEY = "evaluation/readiness_report"
+WORTH_KEY = "evaluation/downstream"
 UPSTREAM = (*PER_DELIVERY, *OVER_ALL, *AUGMENTATION)
+
+
+def worth_settings_of(training: Training) -> WorthSettings:
+    """The trainings of a preset, on its device."""
+    presets = {"demo": WorthSettings.demo, "tiny": WorthSettings.tiny}
+    settings = presets.get(training.chosen_preset, WorthSettings)()
+    return replace(settings, classifier=replace(settings.classifier, device=training.chosen_device))
+
+
+@rung(WORTH_KEY, deps=["level_a/dataset", "synthetic/augmented_dataset"], kinds={"pytorch", "parquet"}, pool="gpu")
+def downstream(context: dg.AssetExecutionContext, ladder: Ladder, training: Training) -> dg.MaterializeResult:
+    """Does it help? A density classifier taught by real, classically changed and synthetic pictures, tested on real."""
+    settings = worth_settings_of(training)
+    dataset_folder = ladder.zones.publication("level_a/dataset")
+
+    def build(staging: Staging) -> None:
+        from pipelines.evaluate.downstream import measure_worth
+        from pipelines.evaluate.downstream_parts import real_parts, synthetic_part
+
+        augmented = read_table(ladder.zones.publication("synthetic/augmented_dataset") / "augmented.parquet", AUGMENTED)
+        shape, synthetic = synthetic_part(augmented, ladder.zones.publication, settings.shape)
+        parts = real_parts(read_table(dataset_folder / "dataset.parquet", DATASET), dataset_folder, shape)
+        workers = ladder.workers if training.chosen_device == "cpu" else Workers()
+        staging.rows.extend(
+            measure_worth(
+                parts,
+                synthetic,
+                settings=replace(settings, shape=shape),
+                workers=workers,
+                folder=staging.folder,
+                progress=progress_of(context),
+            )
+        )
+
+    made = ladder.make(
+        WORTH_KEY,
+        "",
+        inputs=lambda: ladder.digests("level_a/dataset", "synthetic/augmented_dataset"),
+        parameters={"settings": sha256_of_json(asdict(settings))},
+        build=build,
+    )
+    summary = json.loads((made.folder / "downstream.json").read_text())
+    metadata = {
+        "verdict": dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in summary["verdicts"])),
+        "real told from synthetic": dg.MetadataValue.json(summary["told_apart"]),
+        "figures": thumbnail(made.folder / "downstream.png", width=960),
+        "table": dg.MetadataValue.path(made.folder / "downstream.parquet"),
+    }
+    found = figures.worth_figures(read_table(made.folder / "downstream.parquet", DOWNSTREAM))
+    return made.result(metadata, check_results(check(WORTH_KEY, found)))
 
 
 @rung(
     KEY,
-    deps=["level_b/harmonization", "level_a/dataset", "level_a/export", "synthetic/augmented_dataset"],
+    deps=["level_b/harmonization", "level_a/dataset", "level_a/export", "synthetic/augmented_dataset", WORTH_KEY],
     kinds={"json", "html"},
 )
 def readiness_report(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeResult:
@@ -150,12 +205,22 @@ def measure_set(ladder: Ladder, images: pa.Table) -> Measured:
                     folder_of = root("synthetic/augmented_dataset")
                     augmented = read_table(folder_of / "augmented.parquet", AUGMENTED)
                     measured |= figures.augmented_figures(dataset, augmented)
+                    if stands(ladder, WORTH_KEY, "level_a/dataset", "synthetic/augmented_dataset"):
+                        worth = read_table(root(WORTH_KEY) / "downstream.parquet", DOWNSTREAM)
+                        measured |= figures.worth_figures(worth)
+                        exhibits = with_worth(exhibits, root(WORTH_KEY))
     return Measured(measured, exhibits, exclusions, synthetic)
 
 
 def with_picture(exhibits: Exhibits, name: str, picture: Path) -> Exhibits:
     """The exhibits with a picture more, where the publication holds it."""
     return replace(exhibits, pictures={**exhibits.pictures, name: picture}) if picture.exists() else exhibits
+
+
+def with_worth(exhibits: Exhibits, folder: Path) -> Exhibits:
+    """The exhibits with what the pictures are worth to a classifier."""
+    summary = json.loads((folder / "downstream.json").read_text())
+    return replace(with_picture(exhibits, "worth", folder / "downstream.png"), worth=summary)
 
 
 def with_tables(exhibits: Exhibits, folder: Path, *names: str) -> Exhibits:

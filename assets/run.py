@@ -24,6 +24,7 @@ RUNGS: dict[str, tuple[str, ...]] = {
     "a": ("level_a/labels", "level_a/dataset", "level_a/export"),
     "pgan": ("pgan/model",),
     "synthetic": ("synthetic/images", "synthetic/augmented_dataset"),
+    "worth": ("evaluation/downstream",),
 }
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

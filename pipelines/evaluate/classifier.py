@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, max_pool2d
 
+from pipelines.evaluate.worth_settings import ClassifierSettings
+
 GRAY = 4095
 """White; pictures are uint16, 0 (air) to 4095."""
 
@@ -56,17 +58,6 @@ class Phase:
     steps: int
     pace: float = 1.0
     change: Change | None = None
-
-
-@dataclass(frozen=True)
-class ClassifierSettings:
-    """``width``: feature maps of the first block, doubled in each; ``steps``, ``batch`` and ``rate`` of a training."""
-
-    width: int = 16
-    steps: int = 400
-    batch: int = 32
-    rate: float = 2e-3
-    device: str = "cpu"
 
 
 class DensityClassifier(nn.Module):

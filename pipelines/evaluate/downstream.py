@@ -12,7 +12,7 @@ Beside it, the same network tells real training pictures from synthetic ones: 0.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.evaluate.classical_augmentation import augment
-from pipelines.evaluate.classifier import ClassifierSettings, Cohort, Phase, answers, classify, train_classifier
+from pipelines.evaluate.classifier import Cohort, Phase, answers, classify, train_classifier
 from pipelines.evaluate.downstream_picture import draw_downstream
 from pipelines.evaluate.downstream_statistics import CLASSES, MEASURES, Estimate, Scores
+from pipelines.evaluate.worth_settings import WorthSettings
 from pipelines.storage.atomic import write_json
 from pipelines.storage.digests import sha256_of_file
 from pipelines.storage.ledger import LedgerRow
@@ -53,27 +54,6 @@ class Part:
     digests: Sequence[str]
     cohort: Cohort
     clusters: NDArray[np.object_]
-
-
-@dataclass(frozen=True)
-class WorthSettings:
-    """Which trainings are made: ``seeds`` repetitions at each of the ``fractions`` of the real training patients, with
-    pictures of ``shape`` (rows, columns)."""
-
-    shape: tuple[int, int] = (160, 128)
-    fractions: tuple[float, ...] = (0.1, 0.25, 1.0)
-    seeds: int = 5
-    classifier: ClassifierSettings = field(default_factory=lambda: ClassifierSettings(width=24, steps=1500))
-
-    @classmethod
-    def demo(cls) -> "WorthSettings":
-        """About two minutes of one CPU core."""
-        return cls((40, 32), (0.25, 1.0), 5, ClassifierSettings(width=12, steps=160))
-
-    @classmethod
-    def tiny(cls) -> "WorthSettings":
-        """Seconds, for tests of what surrounds it."""
-        return cls((20, 16), (1.0,), 2, ClassifierSettings(width=4, steps=24, batch=16))
 
 
 @dataclass(frozen=True)

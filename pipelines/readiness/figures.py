@@ -341,3 +341,9 @@ def augmented_figures(dataset: pa.Table, augmented: pa.Table) -> Figures:
         "synthetic_outside_training": int((synthetic["split"] != "train").sum()),
         "augmented_real_changed": len(before ^ after),
     }
+
+
+def worth_figures(downstream: pa.Table) -> Figures:
+    """What synthetic images beside real ones add to a classifier's quadratic kappa, at all training patients."""
+    told = {(r["arm"], r["fraction"], r["measure"]): r["over_real"] for r in downstream.to_pylist()}
+    return {"worth_kappa_difference": told.get(("mixed", 1.0, "quadratic_kappa"))}

@@ -582,6 +582,7 @@ AUGMENTED = Table(
         _text("view", "view", allowed=VIEWS),
         _text("split", "split: synthetic images are in train alone", allowed=SPLITS),
         _number("weight", "sampling weight within its split", at_least=0),
+        _text("picture_sha256", "SHA-256 of the picture's bytes"),
         _text("publication", "publication that holds the picture, below the research zone"),
         _text("shard", "shard file below that publication"),
         Column("shard_row", pa.int32(), "row in the shard", at_least=0),

@@ -53,12 +53,12 @@ def write_augmented(dataset: pa.Table, synthetic: pa.Table, *, folder: Path) -> 
 
 
 def _real(row: Mapping[str, Any]) -> dict[str, Any]:
-    same = ("image_id", "patient", "density", "view", "split", "shard", "shard_row")
+    same = ("image_id", "patient", "density", "view", "split", "picture_sha256", "shard", "shard_row")
     return {name: row[name] for name in same} | {"is_synthetic": False, "publication": REAL_PUBLICATION}
 
 
 def _synthetic(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in ("density", "view", "shard", "shard_row")} | {
+    return {name: row[name] for name in ("density", "view", "picture_sha256", "shard", "shard_row")} | {
         "image_id": row["synthetic_id"],
         "is_synthetic": True,
         "patient": None,

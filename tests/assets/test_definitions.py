@@ -23,7 +23,9 @@ GRAPH = {
     "pgan/model": {"level_a/dataset"},
     "synthetic/images": {"pgan/model", "level_a/dataset"},
     "synthetic/augmented_dataset": {"level_a/dataset", "synthetic/images"},
+    "evaluation/downstream": {"level_a/dataset", "synthetic/augmented_dataset"},
     "evaluation/readiness_report": {
+        "evaluation/downstream",
         "level_b/harmonization",
         "level_a/dataset",
         "level_a/export",
@@ -60,7 +62,11 @@ def test_every_rung_has_checks_and_gpu_assets_share_a_pool(graph) -> None:
     checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
     assert checked >= set(GRAPH) - {"evaluation/readiness_report"}
     pools = {key.to_user_string(): graph.get(key).pools for key in graph.get_all_asset_keys()}
-    assert {name for name, pool in pools.items() if pool == {"gpu"}} == {"pgan/model", "synthetic/images"}
+    assert {name for name, pool in pools.items() if pool == {"gpu"}} == {
+        "pgan/model",
+        "synthetic/images",
+        "evaluation/downstream",
+    }
 
 
 def test_definitions_load(tmp_path) -> None:

@@ -6,7 +6,6 @@ import torch
 from pipelines.evaluate.classical_augmentation import augment
 from pipelines.evaluate.classifier import (
     CHECKS,
-    ClassifierSettings,
     Cohort,
     Phase,
     _Draw,
@@ -15,6 +14,7 @@ from pipelines.evaluate.classifier import (
     classify,
     train_classifier,
 )
+from pipelines.evaluate.worth_settings import ClassifierSettings
 
 SETTINGS = ClassifierSettings(width=4, steps=40, batch=16)
 

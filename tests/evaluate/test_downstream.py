@@ -8,14 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, recall_score
 
-from pipelines.evaluate.classifier import ClassifierSettings, Cohort
+from pipelines.evaluate.classifier import Cohort
 from pipelines.evaluate.downstream import (
     PICTURE,
     PREDICTED,
     SUMMARY,
     TABLE,
     Part,
-    WorthSettings,
     measure_worth,
     phases_of,
     share_of,
@@ -24,6 +23,7 @@ from pipelines.evaluate.downstream import (
     verdicts,
 )
 from pipelines.evaluate.downstream_statistics import Scores
+from pipelines.evaluate.worth_settings import ClassifierSettings, WorthSettings
 from pipelines.storage.tables import DOWNSTREAM, PREDICTIONS, read_table
 from pipelines.storage.workers import Workers
 from tests.evaluate.test_classifier import drawn

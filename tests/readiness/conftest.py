@@ -10,6 +10,7 @@ from pipelines.storage.tables import (
     AUGMENTED,
     DATASET,
     DELIVERED_LABELS,
+    DOWNSTREAM,
     EXCLUSIONS,
     HARMONIZATION,
     IMAGES,
@@ -46,6 +47,7 @@ class World:
     plan: list = field(default_factory=list)
     synthetic: list = field(default_factory=list)
     augmented: list = field(default_factory=list)
+    downstream: list = field(default_factory=list)
     survivors: dict = field(default_factory=lambda: dict.fromkeys(DELIVERIES, 0))
     unknown: dict = field(default_factory=lambda: dict.fromkeys(DELIVERIES, 0))
     unmarked: dict = field(default_factory=lambda: dict.fromkeys(DELIVERIES, 0))
@@ -97,6 +99,7 @@ class World:
             **figures.model_figures(folder),
             **figures.synthetic_figures(plan, SYNTHETIC.build(self.synthetic)),
             **figures.augmented_figures(dataset, AUGMENTED.build(self.augmented)),
+            **figures.worth_figures(DOWNSTREAM.build(self.downstream)),
             **self.export,
         }
 
@@ -232,11 +235,14 @@ def _add_synthetic(world):
     real = [{**r, "is_synthetic": False} for r in world.dataset]
     extra = [
         {**s, "image_id": s["synthetic_id"], "is_synthetic": True, "split": "train", "shard": "s", "shard_row": 0}
+        | {"picture_sha256": "0"}
         for s in world.synthetic
         if s["verdict"] == "kept"
     ]
-    names = ("image_id", "is_synthetic", "density", "view", "split", "shard", "shard_row")
+    names = ("image_id", "is_synthetic", "density", "view", "split", "picture_sha256", "shard", "shard_row")
     world.augmented = [{**{n: r[n] for n in names}, "weight": 1.0, "publication": "p"} for r in real + extra]
+    kappa = {"measure": "quadratic_kappa", "fraction": 1.0, "seeds": 5, "images": 8, "patients": 2, "value": 0.5}
+    world.downstream = [kappa | {"arm": "mixed", "over_real": -0.1}, kappa | {"arm": "real"}]
 
 
 def estimated(figure, measured_on, before, after, vendor_group="*"):

@@ -126,6 +126,7 @@ BREAKS = {
     ],
     "synthetic_only_in_training": set_in("augmented", 8, split="test"),
     "real_images_unchanged": set_in("augmented", 0, split="test"),
+    "worth_measured": set_in("downstream", 0, over_real=None),
     "export_whole": lambda world: world.export.update(a_export_unlike_manifest=1),
     "export_accounts_for_every_image": lambda world: world.export.update(a_export_unaccounted=1),
     "export_metadata_valid": lambda world: world.export.update(a_export_croissant_errors=1),

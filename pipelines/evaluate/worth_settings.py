@@ -1,0 +1,35 @@
+"""Settings of the classifier and of the trainings that measure what pictures are worth. Light to import."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class ClassifierSettings:
+    """``width``: feature maps of the first block, doubled in each; ``steps``, ``batch`` and ``rate`` of a training."""
+
+    width: int = 16
+    steps: int = 400
+    batch: int = 32
+    rate: float = 2e-3
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class WorthSettings:
+    """Which trainings are made: ``seeds`` repetitions at each of the ``fractions`` of the real training patients, with
+    pictures of ``shape`` (rows, columns)."""
+
+    shape: tuple[int, int] = (160, 128)
+    fractions: tuple[float, ...] = (0.1, 0.25, 1.0)
+    seeds: int = 5
+    classifier: ClassifierSettings = field(default_factory=lambda: ClassifierSettings(width=24, steps=1500))
+
+    @classmethod
+    def demo(cls) -> "WorthSettings":
+        """About two minutes of one CPU core."""
+        return cls((40, 32), (0.25, 1.0), 5, ClassifierSettings(width=12, steps=160))
+
+    @classmethod
+    def tiny(cls) -> "WorthSettings":
+        """Seconds, for tests of what surrounds it."""
+        return cls((20, 16), (1.0,), 2, ClassifierSettings(width=4, steps=24, batch=16))
