@@ -22,6 +22,9 @@ ROWS, COLUMNS = 1280, 1024
 FIXED_SPACING = 0.24
 """mm: 1280 × 1024 pixels of this size cover a detector of 24 × 30 cm."""
 
+STRIP = 3 << 17
+"""Source pixels that are resampled at a time: with their gray values they fit a cache of 2 MB."""
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -131,63 +134,81 @@ def place(
 def render(values: np.ndarray, gray: GrayScale, breast: Breast, placement: Placement) -> tuple[np.ndarray, np.ndarray]:
     """The picture (uint16, 0…4095) and the breast's mask in it (bool), both (rows, columns)."""
     p = placement
-    resized = resample(gray.apply(values[p.top : p.bottom, p.left : p.right]), (p.height, p.width))
-    inside = _mask(breast, values.shape, placement)
-    resized *= inside
-    side = np.s_[::-1] if p.flipped else np.s_[:]
+    inside = _mask(breast, values.shape, p)
+    drawn = resample(values[p.top : p.bottom, p.left : p.right], gray.table(values.dtype), inside)
+    if p.flipped:
+        inside, drawn = cv2.flip(inside.view(np.uint8), 1).view(bool), cv2.flip(drawn, 1)
     picture = np.zeros((p.rows, p.columns), np.uint16)
     mask = np.zeros((p.rows, p.columns), bool)
-    picture[p.first_row : p.first_row + p.height, : p.width] = np.rint(resized, out=resized)[:, side]
-    mask[p.first_row : p.first_row + p.height, : p.width] = inside[:, side]
+    picture[p.first_row : p.first_row + p.height, : p.width] = drawn
+    mask[p.first_row : p.first_row + p.height, : p.width] = inside
     return picture, mask
 
 
-def resample(gray: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """A picture (float32) at another size: the product with one sparse matrix of weights for each axis.
+def resample(values: np.ndarray, table: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """The gray values (uint16) of a picture at the size of a mask (bool), 0 outside it.
 
-    Along an axis that shrinks a pixel is the mean over its area, fractions of source pixels at its ends included; along
-    one that grows it is interpolated linearly between the centers of source pixels, beyond which the last one holds.
+    ``values`` are of 8 or 16 bits; ``table`` (float32, 0…65535) gives the gray of each of their bit patterns. Along an
+    axis that shrinks a pixel is the mean over its area, fractions of source pixels at its ends included; along one that
+    grows it is interpolated linearly between the centers of source pixels, beyond which the last one holds. Each axis
+    is a product with a sparse matrix of weights. All is done in strips of rows that stay in a core's cache.
     """
-    down, across = (_weights(old, new) for old, new in zip(gray.shape, shape, strict=True))
-    narrow = cv2.transpose(down @ gray)
-    return cv2.transpose(across @ narrow)
+    patterns = values.view(f"u{values.itemsize}")
+    down, across = (_weights(old, new) for old, new in zip(values.shape, inside.shape, strict=True))
+    made = np.zeros(inside.shape, np.uint16)
+    step = max(1, STRIP * len(inside) // values.size)
+    for top in range(0, len(inside), step):
+        within = inside[top : top + step].view(np.uint8)
+        reached = np.flatnonzero(cv2.reduce(within, 0, cv2.REDUCE_MAX))
+        if reached.size:
+            place = np.s_[reached[0] : reached[-1] + 1]
+            rows, down_here = _part(down, top, top + len(within))
+            columns, across_here = _part(across, place.start, place.stop)
+            gray = cv2.LUT(np.ascontiguousarray(patterns[rows, columns]), table)
+            small = across_here @ cv2.transpose(down_here @ gray)
+            small = cv2.transpose(np.rint(small, out=small).astype(np.uint16))
+            cv2.copyTo(small, within[:, place], made[top : top + step, place])
+    return made
 
 
 def _weights(old: int, new: int) -> csr_array:
     """The share that each of ``old`` pixels in a row has in each of ``new`` ones; every row sums to 1."""
     if new > old:
-        center = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
-        first = np.minimum(center.astype(np.int64), max(0, old - 2))
-        share = center - first
-        data, columns = np.stack([1 - share, share], 1), np.stack([first, np.minimum(first + 1, old - 1)], 1)
-        pointers = np.arange(0, 2 * new + 1, 2)
-        return csr_array((data.ravel().astype(np.float32), columns.ravel(), pointers), shape=(new, old))
+        return _between((np.arange(new) + 0.5) * old / new - 0.5, old)
     edges = np.arange(new + 1) * (old / new)
     edges[-1] = old
-    first, counts = edges[:-1].astype(np.int64), np.ceil(edges[1:]).astype(np.int64) - edges[:-1].astype(np.int64)
-    pointers = np.concatenate([[0], np.cumsum(counts)])
+    first, counts = edges[:-1].astype(np.int32), np.ceil(edges[1:]).astype(np.int32) - edges[:-1].astype(np.int32)
+    pointers = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     row = np.repeat(np.arange(new), counts)
-    columns = np.arange(pointers[-1]) - pointers[row] + first[row]
+    columns = np.arange(pointers[-1], dtype=np.int32) - pointers[row] + first[row]
     data = (np.minimum(edges[row + 1], columns + 1) - np.maximum(edges[row], columns)) * (new / old)
     return csr_array((data.astype(np.float32), columns, pointers), shape=(new, old))
 
 
+def _between(places: np.ndarray, old: int) -> csr_array:
+    """The share that each of ``old`` pixels has at places between their centers; beyond the last one it holds."""
+    places = np.clip(places, 0, old - 1)
+    first = np.minimum(places.astype(np.int32), max(0, old - 2))
+    share = places - first
+    data, columns = np.stack([1 - share, share], 1), np.stack([first, np.minimum(first + 1, old - 1)], 1)
+    pointers = np.arange(0, 2 * len(places) + 1, 2, dtype=np.int32)
+    return csr_array((data.ravel().astype(np.float32), columns.ravel(), pointers), shape=(len(places), old))
+
+
+def _part(weights: csr_array, start: int, stop: int) -> tuple[slice, csr_array]:
+    """Some rows of a matrix of weights: which source pixels they need, and their weights alone."""
+    first, last = weights.indptr[start], weights.indptr[stop]
+    needed = slice(int(weights.indices[first]), int(weights.indices[last - 1]) + 1)
+    entries = weights.data[first:last], weights.indices[first:last] - needed.start
+    return needed, csr_array((*entries, weights.indptr[start : stop + 1] - first), (stop - start, needed.stop - needed.start))
+
+
 def _mask(breast: Breast, source_shape: tuple[int, ...], p: Placement) -> np.ndarray:
     """The thumbnail's mask, widened by one of its pixels so that no skin is lost, drawn smoothly at the crop's size."""
-    widened = 255 * cv2.dilate(breast.mask.astype(np.uint8), np.ones((3, 3), np.uint8))
+    widened = cv2.dilate(breast.mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
     down, across = breast.mask.shape[0] / source_shape[0], breast.mask.shape[1] / source_shape[1]
     row_step, column_step = (p.bottom - p.top) / p.height * down, (p.right - p.left) / p.width * across
-    matrix = np.array(
-        [
-            [column_step, 0, (p.left * across) + 0.5 * column_step - 0.5],
-            [0, row_step, (p.top * down) + 0.5 * row_step - 0.5],
-        ]
-    )
-    drawn = cv2.warpAffine(
-        widened,
-        matrix,
-        (p.width, p.height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return drawn > 127
+    rows = p.top * down - 0.5 + (np.arange(p.height) + 0.5) * row_step
+    columns = p.left * across - 0.5 + (np.arange(p.width) + 0.5) * column_step
+    narrow = _between(columns, widened.shape[1]) @ cv2.transpose(widened)
+    return (_between(rows, widened.shape[0]) @ cv2.transpose(narrow)) > 0.5
