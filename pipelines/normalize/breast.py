@@ -56,7 +56,8 @@ def find_breast(signal: np.ndarray, padded: np.ndarray) -> Breast | None:
     """
     if (~padded).sum() < LEAST_AREA * signal.size:
         return None
-    signal = np.where(padded, signal[~padded].min(), signal)  # padding mostly stands in for air
+    if padded.any():
+        signal = np.where(padded, signal[~padded].min(), signal)  # padding mostly stands in for air
     usable = ~_borders(signal)
     low, high = np.percentile(signal[::2, ::2][usable[::2, ::2]], [0.5, 99.0])
     if high - low <= 1e-6 * max(1.0, abs(float(high))):
@@ -101,8 +102,8 @@ def _borders(signal: np.ndarray) -> np.ndarray:
 
 def _components(mask: np.ndarray) -> list[np.ndarray]:
     """The mask's connected parts that are large enough to be breasts, largest first."""
-    count, labels, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
-    areas = statistics[:, cv2.CC_STAT_AREA]
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4, ltype=cv2.CV_16U)
+    areas = cv2.calcHist([labels], [0], None, [count], [0, count]).ravel()
     order = sorted(range(1, count), key=lambda i: (-int(areas[i]), i))
     return [labels == i for i in order if areas[i] >= LEAST_AREA / 4 * mask.size]
 
@@ -191,12 +192,10 @@ def _joined_to_wall(mask: np.ndarray, chest_wall: str) -> np.ndarray:
     rows = np.flatnonzero(facing.any(1))
     wall = int(np.flatnonzero(facing.sum(0) >= 0.1 * len(rows))[0])
     first = facing[rows].argmax(1)
-    joined = facing.copy()
-    joined[:, :wall] = False
     limit = (np.flatnonzero(facing.any(0))[-1] - wall) / 3
-    for row, start in zip(rows, first, strict=True):
-        if start - wall <= limit:
-            joined[row, wall:start] = True
+    columns = np.arange(facing.shape[1])
+    joined = facing & (columns >= wall)
+    joined[rows] |= (columns >= wall) & (columns < np.where(first - wall <= limit, first, 0)[:, None])
     closed = cv2.morphologyEx(joined.astype(np.uint8), cv2.MORPH_CLOSE, _kernel(mask.shape, 0.02)) > 0
     return _filled(closed if chest_wall == "left" else closed[:, ::-1])
 
@@ -207,13 +206,12 @@ def _without_bands(mask: np.ndarray, chest_wall: str) -> np.ndarray:
     reach = np.where(facing.any(1), facing.shape[1] - facing[:, ::-1].argmax(1), 0)
     depth, step = round(TAPE * len(reach)), max(2, round(0.012 * len(reach)))
     cut = facing.copy()
-    for rows in (range(len(reach)), range(len(reach) - 1, -1, -1)):
-        order = [row for row in rows if reach[row]][: depth + step]
-        for place in range(len(order) - step - 1, -1, -1):
-            beneath = reach[order[place + step]]
-            if reach[order[place]] > beneath + 0.06 * facing.shape[1]:
-                cut[order[: place + 1], beneath:] = False
-                break
+    for rows in (np.flatnonzero(reach), np.flatnonzero(reach)[::-1]):
+        order = rows[: depth + step]
+        beneath = reach[order[step:]]
+        sudden = np.flatnonzero(reach[order[: len(beneath)]] > beneath + 0.06 * facing.shape[1])
+        if sudden.size:
+            cut[order[: sudden[-1] + 1], beneath[sudden[-1]] :] = False
     return _filled(cut if chest_wall == "left" else cut[:, ::-1])
 
 

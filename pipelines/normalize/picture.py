@@ -159,9 +159,9 @@ def resample(values: np.ndarray, table: np.ndarray, inside: np.ndarray) -> np.nd
     step = max(1, STRIP * len(inside) // values.size)
     for top in range(0, len(inside), step):
         within = inside[top : top + step].view(np.uint8)
-        reached = np.flatnonzero(cv2.reduce(within, 0, cv2.REDUCE_MAX))
-        if reached.size:
-            place = np.s_[reached[0] : reached[-1] + 1]
+        left, _, width, _ = cv2.boundingRect(within)
+        if width:
+            place = np.s_[left : left + width]
             rows, down_here = _part(down, top, top + len(within))
             columns, across_here = _part(across, place.start, place.stop)
             gray = cv2.LUT(np.ascontiguousarray(patterns[rows, columns]), table)
