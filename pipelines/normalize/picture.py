@@ -134,41 +134,42 @@ def place(
 def render(values: np.ndarray, gray: GrayScale, breast: Breast, placement: Placement) -> tuple[np.ndarray, np.ndarray]:
     """The picture (uint16, 0…4095) and the breast's mask in it (bool), both (rows, columns)."""
     p = placement
+    place = np.s_[p.first_row : p.first_row + p.height, : p.width]
     inside = _mask(breast, values.shape, p)
-    drawn = resample(values[p.top : p.bottom, p.left : p.right], gray.table(values.dtype), inside)
-    if p.flipped:
-        inside, drawn = cv2.flip(inside.view(np.uint8), 1).view(bool), cv2.flip(drawn, 1)
-    picture = np.zeros((p.rows, p.columns), np.uint16)
-    mask = np.zeros((p.rows, p.columns), bool)
-    picture[p.first_row : p.first_row + p.height, : p.width] = drawn
-    mask[p.first_row : p.first_row + p.height, : p.width] = inside
+    picture, mask = np.zeros((p.rows, p.columns), np.uint16), np.zeros((p.rows, p.columns), bool)
+    mask[place] = inside
+    crop = values[p.top : p.bottom, p.left : p.right]
+    resample(crop, gray.table(values.dtype), mask[place], picture[place], flipped=p.flipped)
     return picture, mask
 
 
-def resample(values: np.ndarray, table: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """The gray values (uint16) of a picture at the size of a mask (bool), 0 outside it.
+def resample(
+    values: np.ndarray, table: np.ndarray, inside: np.ndarray, picture: np.ndarray, *, flipped: bool = False
+) -> None:
+    """Draw gray values into a picture (uint16) where its mask ``inside`` (bool, same shape) says.
 
-    ``values`` are of 8 or 16 bits; ``table`` (float32, 0…65535) gives the gray of each of their bit patterns. Along an
-    axis that shrinks a pixel is the mean over its area, fractions of source pixels at its ends included; along one that
-    grows it is interpolated linearly between the centers of source pixels, beyond which the last one holds. Each axis
-    is a product with a sparse matrix of weights. All is done in strips of rows that stay in a core's cache.
+    ``values`` are of 8 or 16 bits; ``table`` (float32, 0…65535) gives the gray of each of their bit patterns;
+    ``flipped``: the picture's columns run backwards. Along an axis that shrinks a pixel is the mean over its area,
+    fractions of source pixels at its ends included; along one that grows it is interpolated linearly between the
+    centers of source pixels, beyond which the last one holds. Each axis is a product with a sparse matrix of weights.
+    All is done in strips of rows that stay in a core's cache.
     """
     patterns = values.view(f"u{values.itemsize}")
     down, across = (_weights(old, new) for old, new in zip(values.shape, inside.shape, strict=True))
-    made = np.zeros(inside.shape, np.uint16)
     step = max(1, STRIP * len(inside) // values.size)
     for top in range(0, len(inside), step):
         within = inside[top : top + step].view(np.uint8)
         left, _, width, _ = cv2.boundingRect(within)
         if width:
-            place = np.s_[left : left + width]
+            first = inside.shape[1] - left - width if flipped else left
             rows, down_here = _part(down, top, top + len(within))
-            columns, across_here = _part(across, place.start, place.stop)
+            columns, across_here = _part(across, first, first + width)
             gray = cv2.LUT(np.ascontiguousarray(patterns[rows, columns]), table)
             small = across_here @ cv2.transpose(down_here @ gray)
-            small = cv2.transpose(np.rint(small, out=small).astype(np.uint16))
-            cv2.copyTo(small, within[:, place], made[top : top + step, place])
-    return made
+            small = np.rint(small, out=small).astype(np.uint16)
+            small = cv2.rotate(small, cv2.ROTATE_90_CLOCKWISE) if flipped else cv2.transpose(small)
+            place = np.s_[left : left + width]
+            cv2.copyTo(small, within[:, place], picture[top : top + step, place])
 
 
 def _weights(old: int, new: int) -> csr_array:
@@ -210,5 +211,5 @@ def _mask(breast: Breast, source_shape: tuple[int, ...], p: Placement) -> np.nda
     row_step, column_step = (p.bottom - p.top) / p.height * down, (p.right - p.left) / p.width * across
     rows = p.top * down - 0.5 + (np.arange(p.height) + 0.5) * row_step
     columns = p.left * across - 0.5 + (np.arange(p.width) + 0.5) * column_step
-    narrow = _between(columns, widened.shape[1]) @ cv2.transpose(widened)
+    narrow = _between(columns[::-1] if p.flipped else columns, widened.shape[1]) @ cv2.transpose(widened)
     return (_between(rows, widened.shape[0]) @ cv2.transpose(narrow)) > 0.5
