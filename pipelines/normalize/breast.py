@@ -62,7 +62,7 @@ def find_breast(signal: np.ndarray, padded: np.ndarray) -> Breast | None:
     low, high = np.percentile(signal[::2, ::2][usable[::2, ::2]], [0.5, 99.0])
     if high - low <= 1e-6 * max(1.0, abs(float(high))):
         return None
-    level = np.clip((signal - low) / (high - low), 0, 1).astype(np.float32)
+    level = np.clip((signal - np.float32(low)) / np.float32(high - low), 0, 1)
     level[~usable] = 0
     core = _core(level, usable)
     if core is None:

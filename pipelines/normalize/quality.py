@@ -105,10 +105,10 @@ def _one_sidedness(detail: np.ndarray, core: np.ndarray) -> float:
 
     Bigün & Granlund 1987. Motion takes the differences along its own direction away.
     """
-    row, along = detail[2:-1:2], detail[3::2, 2:-1:2] - detail[1:-2:2, 2:-1:2]
-    across = row[:, 3::2] - row[:, 1:-2:2]
-    within = core[1:, 1:][: across.shape[0], : across.shape[1]].astype(np.float32)
-    across, along = across * within, along * within
+    odd = np.ascontiguousarray(detail[2:-1:2, 1::2])
+    across, along = odd[:, 1:] - odd[:, :-1], detail[3::2, 2:-1:2] - detail[1:-2:2, 2:-1:2]
+    within = core[1:, 1:][: across.shape[0], : across.shape[1]].astype(np.int16)
+    across, along = ((each * within).astype(np.float32) for each in (across, along))
     xx, yy, xy = (float(np.vdot(a, b)) for a, b in ((across, across), (along, along), (across, along)))
     return float(np.hypot(xx - yy, 2 * xy) / (xx + yy)) if xx + yy else 0.0
 
@@ -123,10 +123,12 @@ def _noise(gray: np.ndarray, core: np.ndarray) -> float:
 
 def _skin_clipped(gray: np.ndarray, half: np.ndarray) -> float:
     """Share of pure black between 8 and 20 pixels inside the outline, picture edges and chest wall aside."""
-    outer = cv2.erode(half, np.ones((_NEAR // 2 | 1,) * 2, np.uint8), borderType=cv2.BORDER_REPLICATE)
-    inner = cv2.erode(half, np.ones((_FAR // 2 | 1,) * 2, np.uint8), borderType=cv2.BORDER_REPLICATE)
-    rim = outer > inner
-    return np.count_nonzero(rim & (gray[::2, ::2] == 0)) / max(1, np.count_nonzero(rim))
+    outer, inner = (
+        cv2.erode(half, np.ones((size // 2 | 1, size // 2 | 1), np.uint8), borderType=cv2.BORDER_REPLICATE)
+        for size in (_NEAR, _FAR)
+    )
+    rim = gray[::2, ::2][outer > inner]
+    return float(np.count_nonzero(rim == 0) / max(1, rim.size))
 
 
 def _stripes(detail: np.ndarray, core: np.ndarray) -> float:
