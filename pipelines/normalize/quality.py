@@ -56,10 +56,11 @@ def measure(picture: np.ndarray, mask: np.ndarray) -> Quality:
     box = np.s_[top : top + height, left : left + width]
     gray, half = np.ascontiguousarray(picture[box]), np.ascontiguousarray(mask[box][::2, ::2]).view(np.uint8)
     core = _without_rim(half)
+    detail = cv2.blur(gray.view(np.int16), (5, 5))
+    np.subtract(gray.view(np.int16), detail, out=detail)
     histogram = cv2.calcHist([gray], [0], None, [WHITE + 1], [0, WHITE + 1]).ravel().astype(np.int64)
     histogram[0] -= gray.size - np.count_nonzero(mask)  # all is black outside
     gray = gray.view(np.int16)
-    detail = gray - cv2.blur(gray, (5, 5))
     shares = np.cumsum(histogram) / histogram.sum()
     low, high = np.searchsorted(shares, (0.05, 0.95))
     spread = _deviation(gray, core)

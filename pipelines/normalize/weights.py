@@ -46,12 +46,13 @@ def resized(old: int, new: int) -> Weights:
         return between((np.arange(new) + 0.5) * old / new - 0.5, old)
     edges = np.arange(new + 1) * (old / new)
     edges[-1] = old
-    first, counts = edges[:-1].astype(np.int32), np.ceil(edges[1:]).astype(np.int32) - edges[:-1].astype(np.int32)
-    pointers = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    row = np.repeat(np.arange(new), counts)
-    places = np.arange(pointers[-1], dtype=np.int32) - pointers[row] + first[row]
-    shares = (np.minimum(edges[row + 1], places + 1) - np.maximum(edges[row], places)) * (new / old)
-    return Weights(shares.astype(np.float32), places, pointers, old)
+    first, end = np.floor(edges[:-1]).astype(np.int32), np.ceil(edges[1:]).astype(np.int32)
+    pointers = np.concatenate([[0], np.cumsum(end - first)]).astype(np.int32)
+    places = np.arange(pointers[-1], dtype=np.int32) - np.repeat(pointers[:-1] - first, end - first)
+    covered = np.ones(len(places))
+    covered[pointers[:-1]] -= edges[:-1] - first
+    covered[pointers[1:] - 1] -= end - edges[1:]
+    return Weights((covered * (new / old)).astype(np.float32), places, pointers, old)
 
 
 def between(at: np.ndarray, old: int) -> Weights:
