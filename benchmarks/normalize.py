@@ -10,8 +10,8 @@ them, in four transfer syntaxes; JPEG lossless and JPEG-LS are made by dcmtk. Th
 do, at full size: pydicom decodes (with whichever of its plug-ins comes first) and applies modality and VOI tables;
 scikit-image finds the breast by Otsu's threshold, its largest component and the filling of holes, crops, resizes with
 anti-aliasing, flips and pads, and measures sharpness and noise. Ours does all that ends in a row of the table; the
-digest of the stored pixels, which the peer has no counterpart for, is printed apart. Both run in one thread; the least
-CPU time of several rounds counts, and the mean over the pictures.
+digest of the stored pixels, which the peer has no counterpart for, is printed apart. Both run in one thread and in the
+environment of a worker process; the least CPU time of several rounds counts, and the mean over the pictures.
 
 ``--sheet`` writes contact sheets with the outlines found on the real films and detectors of ``../shared/data``.
 """
@@ -30,7 +30,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
     os.environ[variable] = "1"
 
 DATA = ROOT.parent / "shared" / "data"
@@ -99,8 +99,10 @@ def _goal(what: str, value: float, side: str, goal: float) -> None:
 
 
 def _run(python: Path | str, what: str, folder: Path, rounds: int) -> dict[str, float]:
+    from pipelines.storage.workers import ENVIRONMENT
+
     command = [str(python), __file__, "--measure", what, "--rounds", str(rounds), str(folder)]
-    run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **ENVIRONMENT})
     figures: dict[str, float] = json.loads(run.stdout.split(MARKER, 1)[1])
     return figures
 

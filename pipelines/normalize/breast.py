@@ -54,20 +54,21 @@ def find_breast(signal: np.ndarray, padded: np.ndarray) -> Breast | None:
 
     ``padded`` (bool) marks pixels that hold no picture.
     """
-    if (~padded).sum() < LEAST_AREA * signal.size:
+    if padded.size - np.count_nonzero(padded) < LEAST_AREA * signal.size:
         return None
-    signal = np.where(padded, signal[~padded].min(), signal)  # padding mostly stands in for air
+    if padded.any():
+        signal = np.where(padded, signal[~padded].min(), signal)  # padding mostly stands in for air
     usable = ~_borders(signal)
     low, high = np.percentile(signal[::2, ::2][usable[::2, ::2]], [0.5, 99.0])
     if high - low <= 1e-6 * max(1.0, abs(float(high))):
         return None
-    level = np.clip((signal - low) / (high - low), 0, 1).astype(np.float32)
+    level = np.clip((signal - np.float32(low)) / np.float32(high - low), 0, 1)
     level[~usable] = 0
     core = _core(level, usable)
     if core is None:
         return None
     mask = _grow(level, core, usable & ~_bars(level, core))
-    if mask.sum() < LEAST_AREA * signal.size or not _is_breast_shaped(mask):
+    if np.count_nonzero(mask) < LEAST_AREA * signal.size or not _is_breast_shaped(mask):
         return None
     chest_wall, sidedness = _chest_wall(mask)
     mask = _without_bands(_joined_to_wall(mask, chest_wall), chest_wall)
@@ -79,13 +80,18 @@ def _kernel(shape: tuple[int, ...], share: float) -> np.ndarray:
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
 
 
+def _counts(mask: np.ndarray, axis: int) -> np.ndarray:
+    """How many pixels of a mask (bool or 0 and 1) are set, summed along an axis."""
+    return cv2.reduce(mask.view(np.uint8), axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
+
+
 def _borders(signal: np.ndarray) -> np.ndarray:
     """Bright lines along the picture's edges, as film digitizers and collimators leave them, up to 6 % deep."""
     found = np.zeros(signal.shape, bool)
     low, high = np.percentile(signal[::2, ::2], [1.0, 99.0])
     bright = signal >= low + 0.97 * (high - low)
     for axis in (0, 1):
-        lines = bright.mean(1 - axis)
+        lines = _counts(bright, 1 - axis) / bright.shape[1 - axis]
         depth = max(1, round(signal.shape[axis] * 0.06))
         for order in (range(depth), range(signal.shape[axis] - 1, signal.shape[axis] - 1 - depth, -1)):
             last = 0
@@ -101,8 +107,8 @@ def _borders(signal: np.ndarray) -> np.ndarray:
 
 def _components(mask: np.ndarray) -> list[np.ndarray]:
     """The mask's connected parts that are large enough to be breasts, largest first."""
-    count, labels, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
-    areas = statistics[:, cv2.CC_STAT_AREA]
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4, ltype=cv2.CV_16U)
+    areas = cv2.calcHist([labels], [0], None, [count], [0, count]).ravel()
     order = sorted(range(1, count), key=lambda i: (-int(areas[i]), i))
     return [labels == i for i in order if areas[i] >= LEAST_AREA / 4 * mask.size]
 
@@ -139,7 +145,7 @@ def _grow(level: np.ndarray, core: np.ndarray, usable: np.ndarray) -> np.ndarray
     tissue = cv2.morphologyEx(tissue, cv2.MORPH_CLOSE, _kernel(level.shape, 0.008))
     opened = cv2.morphologyEx(tissue, cv2.MORPH_OPEN, _kernel(level.shape, 0.025))
     parts = _components(opened > 0) or [core]
-    breast = max(parts, key=lambda part: int((part & core).sum()))
+    breast = max(parts, key=lambda part: np.count_nonzero(part & core))
     return _filled(_rebuilt(breast, tissue > 0, level.shape))
 
 
@@ -189,14 +195,13 @@ def _joined_to_wall(mask: np.ndarray, chest_wall: str) -> np.ndarray:
     """
     facing = mask if chest_wall == "left" else mask[:, ::-1]
     rows = np.flatnonzero(facing.any(1))
-    wall = int(np.flatnonzero(facing.sum(0) >= 0.1 * len(rows))[0])
+    heights = _counts(mask, 0) if chest_wall == "left" else _counts(mask, 0)[::-1]
+    wall = int(np.flatnonzero(heights >= 0.1 * len(rows))[0])
     first = facing[rows].argmax(1)
-    joined = facing.copy()
-    joined[:, :wall] = False
     limit = (np.flatnonzero(facing.any(0))[-1] - wall) / 3
-    for row, start in zip(rows, first, strict=True):
-        if start - wall <= limit:
-            joined[row, wall:start] = True
+    columns = np.arange(facing.shape[1])
+    joined = facing & (columns >= wall)
+    joined[rows] |= (columns >= wall) & (columns < np.where(first - wall <= limit, first, 0)[:, None])
     closed = cv2.morphologyEx(joined.astype(np.uint8), cv2.MORPH_CLOSE, _kernel(mask.shape, 0.02)) > 0
     return _filled(closed if chest_wall == "left" else closed[:, ::-1])
 
@@ -207,30 +212,29 @@ def _without_bands(mask: np.ndarray, chest_wall: str) -> np.ndarray:
     reach = np.where(facing.any(1), facing.shape[1] - facing[:, ::-1].argmax(1), 0)
     depth, step = round(TAPE * len(reach)), max(2, round(0.012 * len(reach)))
     cut = facing.copy()
-    for rows in (range(len(reach)), range(len(reach) - 1, -1, -1)):
-        order = [row for row in rows if reach[row]][: depth + step]
-        for place in range(len(order) - step - 1, -1, -1):
-            beneath = reach[order[place + step]]
-            if reach[order[place]] > beneath + 0.06 * facing.shape[1]:
-                cut[order[: place + 1], beneath:] = False
-                break
+    for rows in (np.flatnonzero(reach), np.flatnonzero(reach)[::-1]):
+        order = rows[: depth + step]
+        beneath = reach[order[step:]]
+        sudden = np.flatnonzero(reach[order[: len(beneath)]] > beneath + 0.06 * facing.shape[1])
+        if sudden.size:
+            cut[order[: sudden[-1] + 1], beneath[sudden[-1]] :] = False
     return _filled(cut if chest_wall == "left" else cut[:, ::-1])
 
 
 def _is_breast_shaped(mask: np.ndarray) -> bool:
     """Whether the mask is one solid body rather than text, scattered marks or the whole picture."""
-    if mask.mean() > 0.97:
+    if np.count_nonzero(mask) > 0.97 * mask.size:
         return False
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     hull = cv2.contourArea(cv2.convexHull(np.vstack(contours)))
-    return bool(mask.sum() >= 0.6 * hull)
+    return bool(np.count_nonzero(mask) >= 0.6 * hull)
 
 
 def _chest_wall(mask: np.ndarray) -> tuple[str, float]:
     """The side at which the mask ends in a wall and not in a point, and by how much."""
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     hull = cv2.drawContours(np.zeros(mask.shape, np.uint8), [cv2.convexHull(np.vstack(contours))], -1, 1, cv2.FILLED)
-    heights = hull.sum(0, dtype=float)
+    heights = _counts(hull, 0)
     heights = heights[np.flatnonzero(heights)[0] : np.flatnonzero(heights)[-1] + 1]
     strip = max(1, round(len(heights) * 0.08))
     left, right = float(heights[:strip].mean()) + 1e-3, float(heights[-strip:].mean()) + 1e-3

@@ -12,8 +12,6 @@ pixel's area loses nothing.
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import pydicom
 
 from pipelines.normalize.decode import PixelDescription
@@ -41,27 +39,18 @@ class GrayScale:
     voi: str
     flags: tuple[str, ...]
 
-    def apply(self, values: np.ndarray) -> np.ndarray:
-        """Gray values (float32, 0…4095) of stored values, an array of 8 or 16 bits, signed or not.
+    def table(self, dtype: np.dtype) -> np.ndarray:
+        """Gray (float32) of every bit pattern of stored values of a type; those outside the range take the nearest's.
 
-        Arrow's kernel takes indices of 16 bits as they are; NumPy would widen each to 64 bits first.
+        Patterns count as unsigned, as ``cv2.LUT`` takes them.
         """
-        patterns = np.ascontiguousarray(values).view(f"u{values.itemsize}")
-        table = _arrow(self._by_pattern(8 * values.itemsize))
-        found = pc.take(table, _arrow(patterns), boundscheck=False)
-        return np.frombuffer(found.buffers()[1], np.float32, count=values.size).reshape(values.shape)
-
-    def _by_pattern(self, bits: int) -> np.ndarray:
-        """The table with an entry for every pattern of so many bits; values outside the range take the nearest end."""
-        patterns = np.arange(1 << bits)
-        if self.lowest < 0:
-            patterns = np.where(patterns >= 1 << (bits - 1), patterns - (1 << bits), patterns)
-        return self.lut[np.clip(patterns - self.lowest, 0, len(self.lut) - 1)]
-
-
-def _arrow(array: np.ndarray) -> pa.Array:
-    """A contiguous array's memory as a flat Arrow array. Arrow's own ways to and from NumPy would load pandas first."""
-    return pa.Array.from_buffers(pa.from_numpy_dtype(array.dtype), array.size, [None, pa.py_buffer(array)])
+        count = 1 << (8 * dtype.itemsize)
+        first = -count // 2 if self.lowest < 0 else 0
+        start = self.lowest - first
+        table = np.empty(count, np.float32)
+        table[:start], table[start : start + len(self.lut)] = self.lut[0], self.lut
+        table[start + len(self.lut) :] = self.lut[-1]
+        return np.roll(table, first)  # the patterns of negative values come last
 
 
 @dataclass(frozen=True)

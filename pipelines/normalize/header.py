@@ -8,15 +8,19 @@ import warnings
 from collections.abc import Iterator, Sequence
 
 import pydicom
+from pydicom.datadict import tag_for_keyword
 from pydicom.multival import MultiValue
 
 
 def values(dataset: pydicom.Dataset, keyword: str) -> tuple[object, ...]:
     """All values of an element; empty where it is absent, empty or cannot be converted."""
+    tag = tag_for_keyword(keyword)
+    if tag is None or tag not in dataset:
+        return ()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom's warnings quote values
-            value = dataset.get(keyword)
+            value = dataset[tag].value
     except Exception:  # noqa: BLE001 - conversion of a broken element raises whatever it likes
         return ()
     if value is None or value == "":

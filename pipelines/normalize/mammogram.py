@@ -135,7 +135,7 @@ def _keep(
         dataset,
         description,
         raw=_is_raw(identity),
-        air=thumbnail.air,
+        air=thumbnail.air if _is_raw(identity) else None,
         breast_range=thumbnail.range_in(breast.mask),
     )
     picture, mask = render(values, gray, breast, placement)
@@ -157,11 +157,11 @@ def _keep(
             "voi": gray.voi,
             "flags": json.dumps(sorted(set(flags))),
             "quality": json.dumps(figures, sort_keys=True),
-            "picture_sha256": sha256_of_bytes(picture.astype("<u2").tobytes()),
+            "picture_sha256": sha256_of_bytes(np.ascontiguousarray(picture, "<u2").data),
             "picture_hash": fingerprint(picture),
             "spacing": round(spacing[0] * placement.affine[0], 6) if spacing else None,
             "affine": list(placement.affine),
-            "breast_fraction": round(float(mask.mean()), 6),
+            "breast_fraction": round(np.count_nonzero(mask) / mask.size, 6),
             "breast_histogram": quality.histogram.tolist(),
         },
         picture,

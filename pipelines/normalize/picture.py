@@ -10,17 +10,20 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import pydicom
-from scipy.sparse import csr_array
 
 from pipelines.normalize.breast import Breast
 from pipelines.normalize.grayscale import GrayScale
 from pipelines.normalize.header import number, numbers
+from pipelines.normalize.weights import between, resized
 
 ROWS, COLUMNS = 1280, 1024
 """Size of the standard picture."""
 
 FIXED_SPACING = 0.24
 """mm: 1280 × 1024 pixels of this size cover a detector of 24 × 30 cm."""
+
+STRIP = 1 << 16
+"""Source pixels that are resampled at a time: with their gray values they take 0.4 MB, and stay in a core's cache."""
 
 
 @dataclass(frozen=True)
@@ -131,63 +134,56 @@ def place(
 def render(values: np.ndarray, gray: GrayScale, breast: Breast, placement: Placement) -> tuple[np.ndarray, np.ndarray]:
     """The picture (uint16, 0…4095) and the breast's mask in it (bool), both (rows, columns)."""
     p = placement
-    resized = resample(gray.apply(values[p.top : p.bottom, p.left : p.right]), (p.height, p.width))
-    inside = _mask(breast, values.shape, placement)
-    resized *= inside
-    side = np.s_[::-1] if p.flipped else np.s_[:]
-    picture = np.zeros((p.rows, p.columns), np.uint16)
-    mask = np.zeros((p.rows, p.columns), bool)
-    picture[p.first_row : p.first_row + p.height, : p.width] = np.rint(resized, out=resized)[:, side]
-    mask[p.first_row : p.first_row + p.height, : p.width] = inside[:, side]
+    place = np.s_[p.first_row : p.first_row + p.height, : p.width]
+    inside = _mask(breast, values.shape, p)
+    picture, mask = np.zeros((p.rows, p.columns), np.uint16), np.zeros((p.rows, p.columns), bool)
+    mask[place] = inside
+    crop = values[p.top : p.bottom, p.left : p.right]
+    resample(crop, gray.table(values.dtype), mask[place], picture[place], flipped=p.flipped)
     return picture, mask
 
 
-def resample(gray: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """A picture (float32) at another size: the product with one sparse matrix of weights for each axis.
+def resample(
+    values: np.ndarray, table: np.ndarray, inside: np.ndarray, picture: np.ndarray, *, flipped: bool = False
+) -> None:
+    """Draw gray values into a picture (uint16) where its mask ``inside`` (bool, same shape) says.
 
-    Along an axis that shrinks a pixel is the mean over its area, fractions of source pixels at its ends included; along
-    one that grows it is interpolated linearly between the centers of source pixels, beyond which the last one holds.
+    ``values`` are of 8 or 16 bits; ``table`` (float32, 0…65535) gives the gray of each of their bit patterns;
+    ``flipped``: the picture's columns run backwards. Along an axis that shrinks a pixel is the mean over its area,
+    fractions of source pixels at its ends included; along one that grows it is interpolated linearly between the
+    centers of source pixels, beyond which the last one holds. Each axis is a product with a sparse matrix of weights.
+    All is done in strips of rows that stay in a core's cache.
     """
-    down, across = (_weights(old, new) for old, new in zip(gray.shape, shape, strict=True))
-    narrow = cv2.transpose(down @ gray)
-    return cv2.transpose(across @ narrow)
-
-
-def _weights(old: int, new: int) -> csr_array:
-    """The share that each of ``old`` pixels in a row has in each of ``new`` ones; every row sums to 1."""
-    if new > old:
-        center = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
-        first = np.minimum(center.astype(np.int64), max(0, old - 2))
-        share = center - first
-        data, columns = np.stack([1 - share, share], 1), np.stack([first, np.minimum(first + 1, old - 1)], 1)
-        pointers = np.arange(0, 2 * new + 1, 2)
-        return csr_array((data.ravel().astype(np.float32), columns.ravel(), pointers), shape=(new, old))
-    edges = np.arange(new + 1) * (old / new)
-    edges[-1] = old
-    first, counts = edges[:-1].astype(np.int64), np.ceil(edges[1:]).astype(np.int64) - edges[:-1].astype(np.int64)
-    pointers = np.concatenate([[0], np.cumsum(counts)])
-    row = np.repeat(np.arange(new), counts)
-    columns = np.arange(pointers[-1]) - pointers[row] + first[row]
-    data = (np.minimum(edges[row + 1], columns + 1) - np.maximum(edges[row], columns)) * (new / old)
-    return csr_array((data.astype(np.float32), columns, pointers), shape=(new, old))
+    patterns = values.view(f"u{values.itemsize}")
+    down, across = (resized(old, new) for old, new in zip(values.shape, inside.shape, strict=True))
+    step = max(1, STRIP * len(inside) // values.size)
+    for top in range(0, len(inside), step):
+        within = inside[top : top + step].view(np.uint8)
+        left, _, width, _ = cv2.boundingRect(within)
+        if width:
+            first = inside.shape[1] - left - width if flipped else left
+            rows, down_here = down.part(top, top + len(within))
+            columns, across_here = across.part(first, first + width)
+            gray = cv2.LUT(np.ascontiguousarray(patterns[rows, columns]), table)
+            small = across_here @ cv2.transpose(down_here @ gray)
+            small = np.rint(small, out=small).astype(np.uint16)
+            small = cv2.rotate(small, cv2.ROTATE_90_CLOCKWISE) if flipped else cv2.transpose(small)
+            place = np.s_[left : left + width]
+            cv2.copyTo(small, within[:, place], picture[top : top + step, place])
 
 
 def _mask(breast: Breast, source_shape: tuple[int, ...], p: Placement) -> np.ndarray:
     """The thumbnail's mask, widened by one of its pixels so that no skin is lost, drawn smoothly at the crop's size."""
-    widened = 255 * cv2.dilate(breast.mask.astype(np.uint8), np.ones((3, 3), np.uint8))
-    down, across = breast.mask.shape[0] / source_shape[0], breast.mask.shape[1] / source_shape[1]
-    row_step, column_step = (p.bottom - p.top) / p.height * down, (p.right - p.left) / p.width * across
-    matrix = np.array(
-        [
-            [column_step, 0, (p.left * across) + 0.5 * column_step - 0.5],
-            [0, row_step, (p.top * down) + 0.5 * row_step - 0.5],
-        ]
-    )
-    drawn = cv2.warpAffine(
-        widened,
-        matrix,
-        (p.width, p.height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return drawn > 127
+    widened = cv2.dilate(breast.mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
+    height, width = breast.mask.shape[0] / source_shape[0], breast.mask.shape[1] / source_shape[1]
+    row_step, column_step = (p.bottom - p.top) / p.height * height, (p.right - p.left) / p.width * width
+    rows = p.top * height - 0.5 + (np.arange(p.height) + 0.5) * row_step
+    columns = p.left * width - 0.5 + (np.arange(p.width) + 0.5) * column_step
+    narrow = between(columns[::-1] if p.flipped else columns, widened.shape[1]) @ cv2.transpose(widened)
+    narrow, down = cv2.transpose(narrow), between(rows, widened.shape[0])
+    drawn = np.empty((p.height, p.width), bool)
+    step = max(1, STRIP // p.width)
+    for top in range(0, p.height, step):
+        needed, weights = down.part(top, min(top + step, p.height))
+        np.greater(weights @ narrow[needed], 0.5, out=drawn[top : top + step])
+    return drawn

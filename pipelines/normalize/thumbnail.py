@@ -40,9 +40,8 @@ def read_thumbnail(
     ``raw``: the picture is FOR PROCESSING, whose signal is the attenuation.
     """
     shape = thumbnail_shape(*values.shape)
-    factor = values.shape[0] / shape[0]
-    down, across = max(1, int(factor / 2)), max(1, int(factor / 6))
-    sampled = np.ascontiguousarray(values[down // 2 :: down, across // 2 :: across])
+    samples = min(6 * shape[1], values.shape[1]), min(2 * shape[0], values.shape[0])
+    sampled = cv2.resize(values, samples, interpolation=cv2.INTER_NEAREST_EXACT)
     stored = cv2.resize(sampled, shape[::-1], interpolation=cv2.INTER_AREA)
     signal = read_signal(dataset, description, raw)
     padded = np.zeros(shape, bool)

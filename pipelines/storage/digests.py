@@ -14,7 +14,7 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sha256_of_bytes(data: bytes) -> str:
+def sha256_of_bytes(data: bytes | memoryview) -> str:
     """SHA-256 of bytes, as 64 hex digits."""
     return hashlib.sha256(data).hexdigest()
 

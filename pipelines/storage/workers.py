@@ -22,6 +22,12 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
+ENVIRONMENT = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+"""What worker processes start with: memory in large pages, where the kernel gives them to those who ask.
+
+On a busy machine pictures in pages of 4 kB can cost a third more time. Read by glibc 2.35 and later, by nothing else.
+"""
+
 Progress = Callable[[int, int], None]
 """Told how many of how many items are done."""
 
@@ -92,6 +98,8 @@ _executors: dict[int, ProcessPoolExecutor] = {}
 
 def _executor(processes: int) -> ProcessPoolExecutor:
     if processes not in _executors:
+        for variable, value in ENVIRONMENT.items():
+            os.environ.setdefault(variable, value)  # a process inherits it and reads it as it starts, not later
         context = get_context("spawn")
         _executors[processes] = ProcessPoolExecutor(processes, context, _start_worker, (os.getpid(),))
     return _executors[processes]

@@ -99,7 +99,7 @@ def test_monochrome1_is_the_twin_of_monochrome2_by_the_declared_range() -> None:
     window = {"WindowCenter": 2048, "WindowWidth": 4096, "VOILUTFunction": "LINEAR_EXACT"}
     one = wrap(4095 - values, PhotometricInterpretation="MONOCHROME1", **(window | {"WindowCenter": 2047}))
     two = wrap(values, **window)
-    found = [compose(d, describe(d), raw=False).apply(v) for d, v in ((one, 4095 - values), (two, values))]
+    found = [compose(d, describe(d), raw=False).table(v.dtype)[v] for d, v in ((one, 4095 - values), (two, values))]
     np.testing.assert_array_equal(*found)
 
 
@@ -121,8 +121,22 @@ def test_signed_values() -> None:
     expected = [
         round(window_by_the_letter("LINEAR", x, 0, 4096) * 4095) if x != -2000 else 0 for x in range(-2048, 2048)
     ]
-    assert np.abs(composed.apply(values).ravel().astype(int) - expected).max() <= 1
-    assert composed.apply(values).ravel()[48] == 0
+    shown = composed.table(values.dtype)[values.view(np.uint16)].ravel()
+    assert np.abs(shown - expected).max() <= 1
+    assert shown[48] == 0
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2"])
+def test_the_table_has_every_bit_pattern_and_clamps_what_the_header_does_not_allow(dtype: str) -> None:
+    kind = np.dtype(dtype)
+    values = np.arange(16, dtype=kind).reshape(4, 4) - (8 if kind.kind == "i" else 0)
+    dataset = wrap(values.astype(kind), bits=4, WindowCenter=8, WindowWidth=5)
+    composed = compose(dataset, describe(dataset), raw=False)
+    table = composed.table(kind)
+    assert (len(table), composed.lowest) == (256**kind.itemsize, -8 if kind.kind == "i" else 0)
+    for value in range(np.iinfo(kind).min, np.iinfo(kind).max + 1, 1 if kind.itemsize == 1 else 97):
+        pattern = int(np.array(value, kind).view(f"u{kind.itemsize}"))
+        assert table[pattern] == composed.lut[min(max(value - composed.lowest, 0), 15)]
 
 
 def test_without_window_the_declared_range_or_the_breasts_own() -> None:

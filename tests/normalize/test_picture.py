@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from pipelines.normalize.breast import Breast
 from pipelines.normalize.mammogram import NormalizeSettings, Outcome, normalize, normalize_file
-from pipelines.normalize.picture import place, resample, source_spacing
+from pipelines.normalize.picture import STRIP, place, resample, source_spacing
+from pipelines.normalize.weights import resized
 from pipelines.storage.digests import sha256_of_bytes
 from tests.normalize.drawing import draw_breast, wrap
 
@@ -155,22 +157,40 @@ def area_mean(gray: np.ndarray, top: float, bottom: float, left: float, right: f
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.integers(0, 99))
 def test_resampling_is_the_area_mean_or_linear(rows: int, columns: int, height: int, width: int, seed: int) -> None:
-    gray = np.random.default_rng(seed).uniform(0, 4095, (rows, columns)).astype(np.float32)
-    made = resample(gray, (height, width))
-    assert made.shape == (height, width)
+    rng = np.random.default_rng(seed)
+    values, table = rng.integers(0, 256, (rows, columns), np.uint8), rng.uniform(0, 65535, 256).astype(np.float32)
+    inside = rng.random((height, width)) < 0.8
+    made, mirrored = np.zeros((2, height, width), np.uint16)
+    resample(values, table, inside, made)
+    resample(values, table, np.ascontiguousarray(inside[:, ::-1]), mirrored, flipped=True)
+    np.testing.assert_array_equal(made, mirrored[:, ::-1])
+    assert not made[~inside].any()
+    gray = table[values]
     if height <= rows and width <= columns:
         down, across = rows / height, columns / width
         expected = [
             [area_mean(gray, r * down, (r + 1) * down, c * across, (c + 1) * across) for c in range(width)]
             for r in range(height)
         ]
-        np.testing.assert_allclose(made, expected, atol=4095 / 65535)
+        np.testing.assert_allclose(made[inside], np.array(expected)[inside], atol=0.55)  # of 65535, rounded
     elif height > rows and width > columns:
         y, x = ((np.arange(new) + 0.5) * old / new - 0.5 for new, old in ((height, rows), (width, columns)))
         one = np.stack([np.interp(x, np.arange(columns), row) for row in gray])
         expected = np.stack([np.interp(y, np.arange(rows), column) for column in one.T], 1)
-        np.testing.assert_allclose(made, expected, atol=4095 / 65535)
-    np.testing.assert_allclose(resample(np.full_like(gray, 1234.5), (height, width)), 1234.5, rtol=1e-6)
+        np.testing.assert_allclose(made[inside], expected[inside], atol=0.55)
+
+
+def test_strips_leave_no_trace() -> None:
+    """A picture of many strips is the same as one made whole, to the bit."""
+    rng = np.random.default_rng(0)
+    values, table = rng.integers(0, 4096, (1500, 700), np.uint16), rng.uniform(0, 4095, 65536).astype(np.float32)
+    inside = cv2.circle(np.zeros((600, 300), np.uint8), (0, 300), 250, 1, cv2.FILLED).astype(bool)
+    made = np.zeros(inside.shape, np.uint16)
+    resample(values, table, inside, made)
+    gray = resized(1500, 600) @ table[values]
+    whole = (resized(700, 300) @ np.ascontiguousarray(gray.T)).T
+    assert values.size > 10 * STRIP
+    np.testing.assert_array_equal(made, np.where(inside, np.rint(whole), 0))
 
 
 def test_at_a_fixed_spacing_breasts_keep_their_size() -> None:

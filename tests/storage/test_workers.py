@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.storage.workers import Workers
+from pipelines.storage.workers import ENVIRONMENT, Workers
 
 
 def square(item: int) -> int:
@@ -34,6 +34,17 @@ def chatty(item: int) -> int:
     warnings.warn("Jane Doe", stacklevel=1)
     print("Jane Doe")
     return item
+
+
+def started_with(variable: str) -> str | None:
+    """What a process found in its environment as it started, whatever it has set since."""
+    stood = Path("/proc/self/environ").read_bytes().decode().split("\0")
+    return dict(line.split("=", 1) for line in stood if "=" in line).get(variable)
+
+
+def test_workers_start_in_their_environment() -> None:
+    results = list(Workers(2, chunk=1).spread(started_with, ENVIRONMENT))
+    assert {r.item: r.value for r in results} == {name: os.environ[name] for name in ENVIRONMENT}
 
 
 @pytest.mark.parametrize("processes", [1, 2])
