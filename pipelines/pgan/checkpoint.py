@@ -100,7 +100,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tenso
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]) -> None:
     """Put ``optimizer_tensors`` back into an optimizer of the same parameters. Raises CheckpointError."""
     state: dict[int, dict[str, torch.Tensor]] = {}
-    parameters = optimizer.param_groups[0]["params"]
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     try:
         for key, value in tensors.items():
             index, name = key.split(".", 1)
