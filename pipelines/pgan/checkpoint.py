@@ -121,7 +121,7 @@ def load_checkpoint(folder: Path, fingerprint: str, *, good: bool = False) -> Ch
 
 
 def drop_after(folder: Path, images: int) -> None:
-    """Remove the checkpoints written after more than ``images`` images: a training that went back does not keep them."""
+    """Remove the checkpoints of more than ``images`` images: a training that went back does not keep them."""
     for path in _checkpoints(folder):
         if _images(path) > images:
             shutil.rmtree(path)

@@ -1,7 +1,7 @@
 """What a training says of itself: figures of each level, a glance on the way, calibration, the sample grid."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from pipelines.pgan.growth import Stage
 from pipelines.pgan.manifold import neighborhood_beside_real
 from pipelines.pgan.model import generate, scores
 from pipelines.pgan.networks import Critic, Generator
-from pipelines.pgan.samples import write_grid
+from pipelines.pgan.samples import grid_png
 from pipelines.pgan.similarity import class_similarity
 from pipelines.storage.tables import DENSITIES, VIEWS
 
@@ -30,6 +30,7 @@ LEAST_ROWS_JUDGED = 80
 
 GLANCE_PICTURES, GLANCE_ROWS = 48, 80
 CHUNK = 8
+PORTION = 64
 GRID_LATENTS = 6
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
@@ -67,12 +68,12 @@ class Watch:
             "fidelity": self._fidelity(generator, level),
         }
 
-    def glance(self, generator: Generator, average: Generator, stage: Stage) -> dict[str, Any]:
+    def glance(self, generator: Generator, average: Generator | None, stage: Stage) -> dict[str, Any]:
         """A look at a small sample while training: what the detectors judge, and how checkpoints compare.
 
         ``finite``: are all pictures; ``diversity``: of ``generator`` over the real pictures' of a class, null without
-        a pair; ``score``: mean sliced Wasserstein distance of ``average`` from the real pictures. Pictures are taken
-        as the stage has them, and averaged down to at most 80×64.
+        a pair; ``score``: mean sliced Wasserstein distance of ``average``, where it is given, from the real pictures.
+        Pictures are taken as the stage has them, and averaged down to at most 80×64.
         """
         table = self._some(GLANCE_PICTURES)
         density, view = table["density"].to_pylist(), table["view"].to_pylist()
@@ -81,16 +82,17 @@ class Watch:
             old = metrics.reduced(real, real.shape[1] // 2).repeat(2, axis=1).repeat(2, axis=2)
             real = old + stage.alpha * (real - old)
         asked = self._latents(len(density)), codes(density, view)
-        now, averaged = (_together(network, *asked, stage) for network in (generator, average))
-        at = {"images": 0, "level": stage.level, "finite": bool(np.isfinite(now).all() and np.isfinite(averaged).all())}
-        if not at["finite"]:
-            return {**at, "diversity": None, "score": None}
-        small = [metrics.reduced(pictures, GLANCE_ROWS) for pictures in (real, now.clip(-1, 1), averaged.clip(-1, 1))]
+        networks = [network for network in (generator, average) if network is not None]
+        made = [_together(network, *asked, stage) for network in networks]
+        glance = {"level": stage.level, "finite": all(bool(np.isfinite(pictures).all()) for pictures in made)}
+        if not glance["finite"]:
+            return {**glance, "diversity": None, "score": None}
+        real, *made = (metrics.reduced(pictures.clip(-1, 1), GLANCE_ROWS) for pictures in (real, *made))
         classes = [f"{d} {v}" for d, v in zip(density, view, strict=True)]
         return {
-            **at,
-            "diversity": metrics.diversity(small[0], small[1], classes)["mean"],
-            "score": metrics.sliced_wasserstein(small[2], small[0], self.seed)["mean"],
+            **glance,
+            "diversity": metrics.diversity(real, made[0], classes)["mean"],
+            "score": None if average is None else metrics.sliced_wasserstein(made[1], real, self.seed)["mean"],
         }
 
     def _some(self, most: int) -> pa.Table:
@@ -105,8 +107,8 @@ class Watch:
         fake = to_gray(self._generate(generator, density, view, level)[:, None])
         held_back = self.feed.table.slice(0, 0) if self.held_back is None else self.held_back.slice(0, MOST_PICTURES)
         estimator = self.estimator if fake.shape[1] >= LEAST_ROWS_JUDGED else None
-        real = (self._gray(table, level) for table in (self._some(LEARNED_FROM), held_back))
-        return class_fidelity(estimator, *real, Pictures(fake, view, density))
+        learned_from, known = self._gray(self._some(LEARNED_FROM), level), self._gray(held_back, level)
+        return class_fidelity(estimator, learned_from, known, Pictures(fake, view, density))
 
     def _gray(self, table: pa.Table, level: int) -> Pictures:
         gray = to_gray(self.feed.pictures(table, level)) if table.num_rows else np.empty((0, 1, 1), np.uint16)
@@ -132,8 +134,8 @@ class Watch:
     def _generate(self, generator: Generator, density: list[str], view: list[str], level: int) -> np.ndarray:
         return generate(generator, self._latents(len(density)), codes(density, view), level)[:, 0].clip(-1, 1)
 
-    def write_grid(self, generator: Generator, level: int, path: Path) -> None:
-        """The sample grid: a row a density seen, the same latents in each row, CC beside MLO."""
+    def grid(self, generator: Generator, level: int) -> bytes:
+        """The sample grid as PNG: a row a density seen, the same latents in each row, CC beside MLO."""
         latents = self._latents(GRID_LATENTS)
         densities = [d for d in DENSITIES if any(d == seen for seen, _ in self.feed.conditions)]
         views = [v for v in VIEWS if any(v == seen for _, seen in self.feed.conditions)]
@@ -141,7 +143,21 @@ class Watch:
         for density in densities:
             wanted = [codes([density] * GRID_LATENTS, [view] * GRID_LATENTS) for view in views]
             rows.append(to_gray(np.concatenate([generate(generator, latents, code, level) for code in wanted])))
-        write_grid(path, rows, densities)
+        return grid_png(rows, densities)
+
+
+def headline(figures: Mapping[str, Any]) -> dict[str, float | None]:
+    """The figures of a level (``Watch.measure``), one number each: generated, and (real) real-vs-real."""
+    near, seen = figures["neighborhood"], figures["fidelity"]
+    numbers: dict[str, float | None] = {}
+    for name, suffix in (("generated", ""), ("real", " (real)")):
+        numbers["sliced_wasserstein" + suffix] = figures["sliced_wasserstein"][name]["mean"]
+        numbers["ms_ssim" + suffix] = figures["ms_ssim"][name]
+        for figure in ("precision", "recall", "density", "coverage"):
+            numbers[figure + suffix] = near[name][figure] if near[name] else None
+        for figure in ("recovered", "within_one", "spearman"):
+            numbers[f"class {figure}{suffix}"] = seen[name][figure]
+    return {"diversity": figures["diversity"]["mean"], **dict(sorted(numbers.items()))}
 
 
 @torch.no_grad()
@@ -166,12 +182,40 @@ def usual_stddev(critic: Critic, feed: Feed, level: int, batch_size: int, batche
     return float(np.mean(figures))
 
 
-def calibrate(critic: Critic, feed: Feed, table: pa.Table, level: int) -> dict[str, Any]:
-    """Count, mean, deviation and quantiles of the critic's scores of real pictures; nulls where there are none."""
-    if not table.num_rows:
+def critic_scores(critic: Critic, feed: Feed, held_back: pa.Table, level: int) -> dict[str, Any]:
+    """Calibration of the critic on training and held-back real pictures, and how well its score tells one from other.
+
+    ``membership_auc``: the chance that a training picture scores higher than one held back (0.5: it cannot tell; 1: it
+    knows its training pictures by heart, and whoever has it can find out who was in the training set); null where
+    none is held back.
+    """
+    from scipy.stats import mannwhitneyu
+
+    training, validation = (_scores(critic, feed, table, level) for table in (feed.table, held_back))
+    auc = None
+    if len(validation):
+        auc = float(mannwhitneyu(training, validation).statistic) / (len(training) * len(validation))
+    return {"training": calibrated(training), "validation": calibrated(validation), "membership_auc": auc}
+
+
+def _scores(critic: Critic, feed: Feed, table: pa.Table, level: int) -> np.ndarray:
+    parts = [np.empty(0)]
+    for part in portions(table):
+        condition = codes(part["density"].to_pylist(), part["view"].to_pylist())
+        parts.append(scores(critic, feed.pictures(part, level), condition, level))
+    return np.concatenate(parts)
+
+
+def portions(table: pa.Table) -> Iterator[pa.Table]:
+    """A table in portions whose pictures fit memory at any level."""
+    for start in range(0, table.num_rows, PORTION):
+        yield table.slice(start, PORTION)
+
+
+def calibrated(values: np.ndarray) -> dict[str, Any]:
+    """Count, mean, deviation and quantiles of values of real pictures; nulls where there are none."""
+    if not len(values):
         return {"images": 0, "mean": None, "deviation": None, "quantiles": None}
-    condition = codes(table["density"].to_pylist(), table["view"].to_pylist())
-    values = scores(critic, feed.pictures(table, level), condition, level)
     return {
         "images": len(values),
         "mean": float(values.mean()),

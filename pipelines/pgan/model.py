@@ -1,8 +1,8 @@
 """The published model: its files, and how generator and critic are run on it picture by picture.
 
-``generator.safetensors`` (the averaged generator), ``critic.safetensors``, ``model.json`` (settings, conditions,
-digests, calibration). Pictures are made and scored one at a time in float32, in one thread: so the same picture comes
-out whatever is asked for beside it, and however many cores there are.
+``generator.safetensors`` (the averaged generator), ``restricted/critic.safetensors``, ``model.json`` (settings,
+conditions, digests, calibration). Pictures are made and scored one at a time in float32, in one thread: so the same
+picture comes out whatever is asked for beside it, and however many cores there are.
 """
 
 import json
@@ -23,7 +23,10 @@ from pipelines.pgan.settings import PGANSettings, SettingsError
 from pipelines.storage.digests import sha256_of_file
 
 GENERATOR = "generator.safetensors"
-CRITIC = "critic.safetensors"
+RESTRICTED = "restricted"
+"""Folder of what must not leave with the generator: whoever has the critic can find out who was in the training set."""
+
+CRITIC = f"{RESTRICTED}/critic.safetensors"
 DESCRIPTION = "model.json"
 FORMAT = 1
 

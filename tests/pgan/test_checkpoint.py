@@ -107,7 +107,14 @@ def names(folder):
 
 
 def test_the_best_of_the_highest_level_stays(tmp_path):
-    for images, level, score in ((10, 1, 5.0), (20, 2, 40.0), (30, 2, 30.0), (40, 2, 35.0), (50, 2, None), (60, 2, 31.0)):
+    for images, level, score in (
+        (10, 1, 5.0),
+        (20, 2, 40.0),
+        (30, 2, 30.0),
+        (40, 2, 35.0),
+        (50, 2, None),
+        (60, 2, 31.0),
+    ):
         save_checkpoint(tmp_path, images, "f", TENSORS, {}, Standing(level=level, score=score))
     assert names(tmp_path) == [30, 50, 60]
     save_checkpoint(tmp_path, 70, "f", TENSORS, {}, Standing(level=3, score=90.0))

@@ -24,7 +24,9 @@ def glance(diversity: float | None, finite: bool = True) -> dict[str, object]:
 @given(st.lists(st.floats(0.2, 3), min_size=0, max_size=30), st.floats(0.2, 3))
 def test_what_is_of_the_usual_size_does_not_ring(past, now):
     earlier = [record(critic_gap=v, critic_gradient=v, generator_gradient=v) for v in past]
-    assert alarm_of_record(record(critic_gap=-now, critic_gradient=now, generator_gradient=now), earlier, LIMITS) is None
+    assert (
+        alarm_of_record(record(critic_gap=-now, critic_gradient=now, generator_gradient=now), earlier, LIMITS) is None
+    )
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
