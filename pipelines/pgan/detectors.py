@@ -5,6 +5,7 @@ with the training's own past: what is a large gradient differs from level to lev
 """
 
 import math
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,7 +86,31 @@ def alarm_of_glances(glances: Sequence[Mapping[str, Any]], limits: Limits) -> Al
     return None
 
 
-def gradient_norm(network: torch.nn.Module) -> float:
+def gradient_norm(network: torch.nn.Module) -> torch.Tensor:
     """Euclidean norm of the gradients that the last step left in a network; 0 where there are none."""
     gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-    return float(torch.nn.utils.get_total_norm(gradients)) if gradients else 0.0
+    return torch.nn.utils.get_total_norm(gradients) if gradients else torch.zeros(())
+
+
+class GradientMeter:
+    """Gradient norms of both networks, step by step; a record takes their median over the steps since the last one.
+
+    The median, since a step with a lazy penalty has a norm of many times the others'.
+    """
+
+    def __init__(self, state: Sequence[Sequence[float]] = ()) -> None:
+        self._norms: deque[torch.Tensor] = deque((torch.tensor(pair) for pair in state), maxlen=64)
+
+    def note(self, generator: torch.nn.Module, critic: torch.nn.Module) -> None:
+        """Measure what a step has left."""
+        self._norms.append(torch.stack([gradient_norm(generator), gradient_norm(critic)]))
+
+    def take(self) -> dict[str, float]:
+        """The medians, and a new beginning."""
+        medians = np.median(np.array(self.state()), axis=0).tolist()
+        self._norms.clear()
+        return dict(zip(("generator_gradient", "critic_gradient"), medians, strict=True))
+
+    def state(self) -> list[list[float]]:
+        """What a checkpoint holds of it."""
+        return torch.stack(list(self._norms)).tolist() if self._norms else []

@@ -13,7 +13,7 @@ import pyarrow as pa
 import torch
 
 from pipelines.pgan.checkpoint import Checkpoint, Standing, drop_after, load_checkpoint, save_checkpoint
-from pipelines.pgan.detectors import Alarm, Limits, alarm_of_glances, alarm_of_record, gradient_norm
+from pipelines.pgan.detectors import Alarm, GradientMeter, Limits, alarm_of_glances, alarm_of_record
 from pipelines.pgan.engine import Engine, TrainingDiverged
 from pipelines.pgan.evaluation import Watch
 from pipelines.pgan.feed import Feed, read_dataset, rows_of
@@ -153,12 +153,14 @@ class _Run:
         self.rollbacks: list[dict[str, Any]] = []
         self.saved: list[dict[str, Any]] = []
         self.grids: dict[int, bytes] = {}
+        self.meter = GradientMeter()
         if found is not None:
             self.engine.restore(found, found.state["engine"])
             self.images = found.state["images"]
             self.losses, self.levels, self.glances, self.rollbacks, self.saved = (
                 list(found.state[name]) for name in ("losses", "levels", "glances", "rollbacks", "saved")
             )
+            self.meter = GradientMeter(found.state["norms"])
             self.grids = {int(level): bytes(png.numpy()) for level, png in found.tensors["grids"].items()}
         if rollbacks is not None:
             self.rollbacks = rollbacks
@@ -197,6 +199,7 @@ class _Run:
         before, size = self.images, self.settings.batch_sizes[stage.level - 1]
         with self.journal.timing(stage.level, size):
             self.engine.step(self.feed.batch(before, size, stage.level), stage, before)
+        self.meter.note(self.engine.generator, self.engine.critic)
         self.images += size
         ends = self.images >= self.ends[stage.level - 1]
         if ends or self._crosses(before, self.total // RECORDS, stage):
@@ -221,8 +224,7 @@ class _Run:
             "level": level,
             **figures,
             "critic_gap": figures["real_score"] - figures["fake_score"],
-            "critic_gradient": gradient_norm(self.engine.critic),
-            "generator_gradient": gradient_norm(self.engine.generator),
+            **self.meter.take(),
         }
         alarm = alarm_of_record(record, self.losses, self.limits)
         if alarm is None:
@@ -281,7 +283,7 @@ class _Run:
         standing = Standing(good, *((glance["level"], glance["score"]) if glance else (0, None)))
         if good:
             self.saved.append({"images": self.images, "level": standing.level, "score": standing.score})
-        state = {"engine": self.engine.state(), "images": self.images}
+        state = {"engine": self.engine.state(), "images": self.images, "norms": self.meter.state()}
         state |= {name: getattr(self, name) for name in ("losses", "levels", "glances", "rollbacks", "saved")}
         grids = {str(k): torch.from_numpy(np.frombuffer(png, np.uint8).copy()) for k, png in self.grids.items()}
         tensors = {**self.engine.tensors(), "grids": grids}

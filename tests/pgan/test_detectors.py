@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.pgan.detectors import Limits, alarm_of_glances, alarm_of_record, gradient_norm
+from pipelines.pgan.detectors import GradientMeter, Limits, alarm_of_glances, alarm_of_record, gradient_norm
 
 LIMITS = Limits()
 
@@ -87,3 +87,14 @@ def test_the_gradient_norm_is_that_of_all_parameters_together():
     assert gradient_norm(network) == pytest.approx(5)
     network[1].bias.grad = torch.tensor([math.nan])
     assert math.isnan(gradient_norm(network))
+
+
+def test_a_record_takes_the_median_of_the_steps_since_the_last():
+    generator, critic = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
+    meter = GradientMeter()
+    for step in (1.0, 300.0, 2.0):
+        generator.weight.grad, critic.weight.grad = torch.tensor([[step]]), torch.tensor([[10 * step]])
+        meter.note(generator, critic)
+    again = GradientMeter(meter.state())
+    assert meter.take() == again.take() == {"generator_gradient": 2, "critic_gradient": 20}
+    assert meter.state() == []
