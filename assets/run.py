@@ -16,6 +16,7 @@ from assets.home import COMMAND_TAG, alone
 from assets.resources import Ladder, Training
 from assets.rung import listener
 from pipelines.archive.deliveries import list_deliveries, register
+from pipelines.pgan.budget import read_underway
 
 RUNGS: dict[str, tuple[str, ...]] = {
     "d": ("level_d/inventory",),
@@ -58,6 +59,9 @@ def climb_ladder(ladder: Ladder, training: Training, until: str) -> int:
             failures += _execute(definitions, "climb", each, instance, partition)
         over_all = [a for a in wanted if a not in PER_DELIVERY]
         failures += _execute(definitions, "augment", [*over_all, REPORT], instance, None)
+        if "pgan/model" in wanted and read_underway(zones.workspace("pgan/model")):
+            # What comes after the model was skipped, and the report with it.
+            failures += _execute(definitions, "augment", [REPORT], instance, None)
     print_closing(console, zones)
     for failure in failures:
         console.print(f"[red]failed:[/red] {failure.step} {failure.partition} {failure.message}", highlight=False)

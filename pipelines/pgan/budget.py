@@ -1,13 +1,16 @@
-"""How long a night may train, and a growth schedule scaled to the data at hand and to a total."""
+"""How long a night may train, how far it came, and a growth schedule scaled to the data at hand and to a total."""
 
+import json
 import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Self
 
 from pipelines.pgan.growth import total_images
 from pipelines.pgan.settings import PGANSettings, SettingsError
+from pipelines.storage.atomic import write_json
 
 MOST_SHOWS = 1000
 """How often a training image is shown at most, on average, where the schedule is scaled to the data: a critic that has
@@ -54,6 +57,35 @@ class Night:
         seconds, images = self._budget.seconds, self._budget.images
         late = seconds is not None and self._clock() - self._started >= seconds
         return late or (images is not None and self._shown >= images)
+
+
+_UNDERWAY = "in_training.json"
+
+
+@dataclass(frozen=True)
+class Underway:
+    """How far a training has come whose night is over: images shown, and in total."""
+
+    images: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"in training, {self.images} of {self.total} images"
+
+
+def note_underway(workspace: Path, underway: Underway | None) -> None:
+    """Keep in a workspace how far its training has come; None where none is under way any more."""
+    path = workspace / _UNDERWAY
+    if underway is None:
+        path.unlink(missing_ok=True)
+    else:
+        write_json(path, {"images": underway.images, "total": underway.total})
+
+
+def read_underway(workspace: Path) -> Underway | None:
+    """The training under way in a workspace, if there is one."""
+    path = workspace / _UNDERWAY
+    return Underway(**json.loads(path.read_text())) if path.exists() else None
 
 
 def scaled_schedule(settings: PGANSettings, images_at_hand: int, total: int | None = None) -> PGANSettings:

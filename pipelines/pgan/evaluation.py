@@ -1,6 +1,6 @@
 """What a training says of itself: figures of each level, a glance on the way, calibration, the sample grid."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,20 +144,6 @@ class Watch:
             wanted = [codes([density] * GRID_LATENTS, [view] * GRID_LATENTS) for view in views]
             rows.append(to_gray(np.concatenate([generate(generator, latents, code, level) for code in wanted])))
         return grid_png(rows, densities)
-
-
-def headline(figures: Mapping[str, Any]) -> dict[str, float | None]:
-    """The figures of a level (``Watch.measure``), one number each: generated, and (real) real-vs-real."""
-    near, seen = figures["neighborhood"], figures["fidelity"]
-    numbers: dict[str, float | None] = {}
-    for name, suffix in (("generated", ""), ("real", " (real)")):
-        numbers["sliced_wasserstein" + suffix] = figures["sliced_wasserstein"][name]["mean"]
-        numbers["ms_ssim" + suffix] = figures["ms_ssim"][name]
-        for figure in ("precision", "recall", "density", "coverage"):
-            numbers[figure + suffix] = near[name][figure] if near[name] else None
-        for figure in ("recovered", "within_one", "spearman"):
-            numbers[f"class {figure}{suffix}"] = seen[name][figure]
-    return {"diversity": figures["diversity"]["mean"], **dict(sorted(numbers.items()))}
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from pipelines.pgan.evaluation import headline
+from pipelines.pgan.headline import headline
 from pipelines.pgan.tensorboard import EventWriter
 from pipelines.storage.atomic import write_json
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.pgan.evaluation import headline
+from pipelines.pgan.headline import headline
 from pipelines.pgan.model import CRITIC, RESTRICTED
 from pipelines.storage.atomic import write_bytes
 from pipelines.storage.tables import DENSITIES, SPLITS, VIEWS

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.pgan.budget import MOST_SHOWS, Budget, Night, scaled_schedule
+from pipelines.pgan.budget import MOST_SHOWS, Budget, Night, Underway, note_underway, read_underway, scaled_schedule
 from pipelines.pgan.growth import total_images
 from pipelines.pgan.settings import PGANSettings, SettingsError
 
@@ -80,3 +80,12 @@ def test_levels_that_are_not_faded_in_stay_so_and_none_is_lost():
     assert (scaled.stable_images, scaled.fade_images) == ((8, 8, 8), (0, 0, 8))
     with pytest.raises(SettingsError):
         scaled_schedule(settings, 1, 0)
+
+
+def test_how_far_a_training_came_is_kept_until_it_is_done(tmp_path):
+    assert read_underway(tmp_path) is None
+    note_underway(tmp_path, None)
+    note_underway(tmp_path, Underway(40, 112))
+    assert str(read_underway(tmp_path)) == "in training, 40 of 112 images"
+    note_underway(tmp_path, None)
+    assert read_underway(tmp_path) is None
