@@ -192,7 +192,7 @@ def release(
     out: Annotated[Path, typer.Argument(help="Folder to make.")],
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Copy what may leave of the trained model: generator, card, figures; never the critic, which knows its patients."""
+    """Copy what may leave of the trained model: generator, card, figures; never the critic."""
     from pipelines.pgan.leaving import write_release
     from pipelines.pgan.model import ModelError
     from pipelines.storage.zones import Zones

@@ -51,7 +51,9 @@ def settings_of(training: Training, images_at_hand: int) -> PGANSettings:
 
 
 @rung(KEY, deps=["level_a/dataset"], kinds={"pytorch"}, pool="gpu", output_required=False)
-def model(context: dg.AssetExecutionContext, ladder: Ladder, training: Training) -> dg.MaterializeResult | None:
+def model(
+    context: dg.AssetExecutionContext, ladder: Ladder, training: Training
+) -> dg.MaterializeResult | list[dg.AssetCheckResult]:
     """A class-conditional progressive GAN (Korkinof et al. 2018) and its critic; resumes where a killed run stopped.
 
     It trains in a process of its own. Where a night's budget ends it, nothing is published: the next run goes on.
@@ -93,7 +95,7 @@ def model(context: dg.AssetExecutionContext, ladder: Ladder, training: Training)
         note_underway(zones.workspace(KEY), night.underway)
         context.log.info(f"{night}; nothing is published yet, the next run goes on")
         context.log_event(dg.AssetObservation(KEY.split("/"), description=str(night)))
-        return None
+        return check_results(check(KEY, model_figures(zones.publication(KEY))))
     note_underway(zones.workspace(KEY), None)
     metadata = {**pictures_of(made.folder), **report_of(made.folder), **told, "device": settings.device}
     return made.result(metadata, check_results(check(KEY, model_figures(made.folder))))
