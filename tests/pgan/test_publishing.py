@@ -11,8 +11,8 @@ import torch
 
 from pipelines.pgan.embedding import calibrate_embedding, embed, load_embedding
 from pipelines.pgan.evaluation import critic_scores
-from pipelines.pgan.headline import headline
 from pipelines.pgan.feed import Feed, read_dataset, rows_of, to_unit
+from pipelines.pgan.headline import headline
 from pipelines.pgan.leaving import write_release
 from pipelines.pgan.model import CRITIC, ModelError, load_network, read_description
 from pipelines.pgan.networks import Critic
