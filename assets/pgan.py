@@ -1,6 +1,7 @@
 """The progressive GAN, trained on level A's training split."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +85,8 @@ def model(
         if outcome["outcome"] == "not_trained":
             write_json(staging.folder / "not_trained.json", {"reason": outcome["reason"]})
             return
+        for other in set(zones.workspace(KEY).iterdir()) - {workspace}:
+            shutil.rmtree(other, ignore_errors=True)  # of other data, settings or code: nobody goes on with them
         told.update({name: outcome[name] for name in ("images_per_second", "peak_memory", "resumed_from", "notes")})
         told["logs"] = dg.MetadataValue.path(workspace / "journal")
         staging.rows.extend(LedgerRow(**{**row, "inputs": _pairs(row["inputs"])}) for row in outcome["ledger"])

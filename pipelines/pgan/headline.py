@@ -12,7 +12,8 @@ def headline(figures: Mapping[str, Any]) -> dict[str, float | None]:
         numbers["sliced_wasserstein" + suffix] = figures["sliced_wasserstein"][name]["mean"]
         numbers["ms_ssim" + suffix] = figures["ms_ssim"][name]
         for figure in ("precision", "recall", "density", "coverage"):
-            numbers[figure + suffix] = near[name][figure] if near[name] else None
+            title = "neighbor density" if figure == "density" else figure  # not the breast's
+            numbers[title + suffix] = near[name][figure] if near[name] else None
         for figure in ("recovered", "within_one", "spearman"):
             numbers[f"class {figure}{suffix}"] = seen[name][figure]
     return {"diversity": figures["diversity"]["mean"], **dict(sorted(numbers.items()))}
