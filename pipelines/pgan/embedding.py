@@ -58,12 +58,20 @@ class Calibration:
 
 
 def calibrate_embedding(training: np.ndarray) -> Calibration:
-    """Mean and covariance of embeddings (n, size), shrunk as by Ledoit & Wolf 2004, so that it can be inverted."""
-    from sklearn.covariance import ledoit_wolf
+    """Mean and covariance of embeddings (n, size), shrunk towards a multiple of one so that it can be inverted.
 
-    covariance, _ = ledoit_wolf(training)
-    floor = 1e-9 * max(float(np.trace(covariance)) / len(covariance), 1e-9)  # all pictures alike: still invertible
-    return Calibration(training.mean(axis=0), covariance + floor * np.eye(len(covariance)))
+    The share of shrinkage is that of Ledoit & Wolf 2004, equation 14.
+    """
+    mean = training.mean(axis=0)
+    centered = training - mean
+    n, size = centered.shape
+    sample = centered.T @ centered / n
+    level = float(np.trace(sample)) / size
+    distance = float(((sample - level * np.eye(size)) ** 2).sum())
+    noise = (float(((centered**2).sum(axis=1) ** 2).sum()) / n - float((sample**2).sum())) / n
+    share = min(1.0, max(0.0, noise / distance)) if distance > 0 else 1.0
+    floor = 1e-9 * max(level, 1e-9)  # all pictures alike: still invertible
+    return Calibration(mean, (1 - share) * sample + (share * level + floor) * np.eye(size))
 
 
 def write_embedding(folder: Path, training: np.ndarray, held_back: np.ndarray) -> dict[str, Any]:

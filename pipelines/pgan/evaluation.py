@@ -132,7 +132,8 @@ class Watch:
         }
 
     def _generate(self, generator: Generator, density: list[str], view: list[str], level: int) -> np.ndarray:
-        return generate(generator, self._latents(len(density)), codes(density, view), level)[:, 0].clip(-1, 1)
+        asked = self._latents(len(density)), codes(density, view)
+        return _together(generator, *asked, Stage(level, 1.0, False)).clip(-1, 1)
 
     def grid(self, generator: Generator, level: int) -> bytes:
         """The sample grid as PNG: a row a density seen, the same latents in each row, CC beside MLO."""
