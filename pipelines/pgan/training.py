@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 from safetensors.torch import save_file
 
+from pipelines.pgan import distributed
 from pipelines.pgan.checkpoint import load_checkpoint, save_checkpoint
 from pipelines.pgan.engine import Engine
 from pipelines.pgan.evaluation import Watch, calibrate, usual_stddev
@@ -88,15 +89,18 @@ def train(
     ``checkpoints`` is a folder of this training's own; a training found there, of the same settings and data set, is
     continued: on a CPU its files come out the same, byte for byte, as without the interruption. ``progress`` is told
     images shown and in total; ``should_stop`` is asked after every step. The validation split is scored by the
-    finished critic, never trained on.
+    finished critic, never trained on. Started by torchrun, every process calls this with the same arguments: the first
+    writes and returns, the others end with exit status 0.
 
     Raises NotEnoughImages, CheckpointError, TrainingDiverged, TrainingStopped (after a checkpoint), ShardError.
     """
+    distributed.start(settings.device)
     dataset = read_dataset(dataset_folder)
-    feed = Feed(dataset_folder, rows_of(dataset, "train"), settings.seed)
+    feed = Feed.of(dataset_folder, rows_of(dataset, "train"), settings)
     with reproducible():
         run = _Run(settings, feed, checkpoints, training_fingerprint(dataset, settings))
-        run.loop(progress, should_stop)
+        run.loop(progress, distributed.agreed(should_stop))
+        distributed.finish()
         return _publish(run, dataset, folder)
 
 
@@ -142,7 +146,8 @@ class _Run:
     def save(self) -> None:
         self.engine.tally.means()  # a training that has diverged must not be resumed
         state = {"engine": self.engine.state(), "images": self.images, "losses": self.losses, "levels": self.levels}
-        save_checkpoint(self.checkpoints, self.images, self.fingerprint, self.engine.tensors(), state)
+        if distributed.leads():
+            save_checkpoint(self.checkpoints, self.images, self.fingerprint, self.engine.tensors(), state)
 
 
 def _publish(run: _Run, dataset: pa.Table, folder: Path) -> TrainingSummary:
