@@ -139,7 +139,7 @@ def pro_gan_step(stages: int, width: int, batch: int) -> Step | None:
     if find_spec("tensorboard") is None:
         modules["torch.utils.tensorboard"] = board
     for name in ("Compose", "Normalize", "RandomHorizontalFlip", "Resize", "ToTensor"):
-        setattr(transforms, name, None)
+        setattr(transforms, name, lambda *given: None)
     for name, module in modules.items():
         sys.modules.setdefault(name, module)
     try:
