@@ -16,9 +16,15 @@ from torch import Tensor, distributed
 
 
 def start(device: str) -> None:
-    """Join the processes that torchrun started, over NCCL for "cuda" and gloo for "cpu"; nothing without torchrun."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not distributed.is_initialized():
+    """Join the processes that torchrun started, over NCCL for "cuda" and gloo for "cpu"; nothing without torchrun.
+
+    All go on together, so that the first has written what the others are about to read.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return
+    if not distributed.is_initialized():
         distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    distributed.barrier()
 
 
 def finish() -> None:
@@ -40,6 +46,11 @@ def rank() -> int:
 def world() -> int:
     """How many processes there are."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def share() -> tuple[int, int]:
+    """This process' number, and how many there are."""
+    return rank(), world()
 
 
 def leads() -> bool:

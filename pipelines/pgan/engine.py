@@ -93,7 +93,7 @@ class Engine:
     def __init__(self, settings: PGANSettings) -> None:
         self.settings = settings
         self.recipe: Recipe = recipe_of(settings)
-        self.rank, self.world = distributed.rank(), distributed.world()
+        self.rank, self.world = distributed.share()
         if settings.parts % self.world:
             raise SettingsError(f"{settings.parts} parts cannot be shared out among {self.world} processes")
         self.device = distributed.device_of(settings.device)

@@ -4,6 +4,7 @@ Which image a draw shows is a pure function of the seed and the draw's number, s
 more than its position. There is no flip and no turn: breasts lie on the left, and an MLO view has its muscle on top.
 """
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -87,8 +88,9 @@ class Feed:
 
     Within a class (natural: over all) the images come in shuffled rounds, each image once a round; views come as they
     are. In pairs, CC and MLO of one breast come together; ``table`` is then cut down to the images that have their
-    pair. ``share``: this process' number, and of how many. Batches are read ahead by a thread of the feed's own: the
-    one after that asked for last is ready when it is asked for; ``pinned`` for a GPU, so that copies do not wait.
+    pair. ``share`` is asked for this process' number, and of how many. Batches are read ahead by a thread of the
+    feed's own: the one after that asked for last is ready when it is asked for; ``pinned`` for a GPU, so that copies do
+    not wait.
 
     Raises NotTrainingRows where a row of another split is among ``table``, NotEnoughImages below 16 rows.
     """
@@ -99,7 +101,7 @@ class Feed:
         table: pa.Table,
         seed: int,
         draws: Draws | None = None,
-        share: tuple[int, int] = (0, 1),
+        share: Callable[[], tuple[int, int]] = lambda: (0, 1),
         pinned: bool = False,
     ) -> None:
         draws = draws or Draws()
@@ -121,10 +123,10 @@ class Feed:
         ages = table["patient_age"].to_pylist() if draws.ages else None
         self._codes = codes(table["density"].to_pylist(), table["view"].to_pylist(), ages)
         self._order = lru_cache(maxsize=64)(self._shuffled)
-        self._share = slice(share[0], None, share[1])
+        self._share = share
         self._pinned = pinned
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="feed")
-        self._ahead: tuple[tuple[int, int, int], Future[Batch]] | None = None
+        self._ahead: tuple[tuple[int, ...], Future[Batch]] | None = None
 
     @classmethod
     def of(cls, dataset_folder: Path, table: pa.Table, settings: PGANSettings) -> Self:
@@ -132,8 +134,8 @@ class Feed:
         from pipelines.pgan import distributed
 
         draws = Draws(settings.sampling == "natural", settings.condition_age, settings.two_views)
-        share = distributed.rank(), distributed.world()
-        return cls(dataset_folder, table, settings.seed, draws, share, pinned=settings.device.startswith("cuda"))
+        pinned = settings.device.startswith("cuda")
+        return cls(dataset_folder, table, settings.seed, draws, distributed.share, pinned)
 
     @cached_property
     def conditions(self) -> tuple[tuple[str, str], ...]:
@@ -158,14 +160,15 @@ class Feed:
 
     def batch(self, start: int, count: int, level: int) -> Batch:
         """The batch of draws start … start + count − 1 at a level, or this process' share of it. Raises ShardError."""
-        asked, ahead = (start, count, level), self._ahead
+        place, ahead = self._share(), self._ahead
+        asked = (start, count, level, *place)
         batch = ahead[1].result() if ahead is not None and ahead[0] == asked else self._read(*asked)
-        following = (start + count, count, level)
+        following = (start + count, *asked[1:])
         self._ahead = following, self._thread.submit(self._read, *following)
         return batch
 
-    def _read(self, start: int, count: int, level: int) -> Batch:
-        units = self._units[self._drawn(start, count)[self._share]]
+    def _read(self, start: int, count: int, level: int, number: int, processes: int) -> Batch:
+        units = self._units[self._drawn(start, count)[number::processes]]
         rows, size = units.ravel(), resolution_of(level)
         pictures = self._room((len(rows), *size))
         _unit(self.pyramid.take(self._places.take(pa.array(rows)), size), pictures)
