@@ -12,12 +12,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from pipelines.pgan.conditions import CODE_SIZE
 from pipelines.pgan.evaluation import calibrated
 from pipelines.pgan.feed import to_unit
 from pipelines.pgan.metrics import reduced
 from pipelines.pgan.model import CRITIC, RESTRICTED, ModelError, load_network, read_description, reproducible
 from pipelines.pgan.networks import Critic
+from pipelines.pgan.recipes import critic_of
 from pipelines.storage.atomic import write_bytes
 from pipelines.storage.digests import sha256_of_file
 
@@ -34,7 +34,7 @@ def embed(critic: Critic, pictures: np.ndarray, level: int) -> np.ndarray:
     caught: list[torch.Tensor] = []
     handle = critic.score.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
     try:
-        code = torch.zeros(1, CODE_SIZE, device=device)
+        code = torch.zeros(1, critic.code_size, device=device)
         for picture in pictures:
             critic(torch.from_numpy(picture[None]).to(device), code, level, alone=True)
     finally:
@@ -116,7 +116,7 @@ class Embedding:
 def load_embedding(model_folder: Path, device: str = "cpu") -> Embedding:
     """The embedding of a published model's critic. Raises ModelError where its files are missing or damaged."""
     description = read_description(model_folder)
-    critic = load_network(model_folder, CRITIC, Critic(description.settings), description, device)
+    critic = load_network(model_folder, CRITIC, critic_of(description.settings), description, device)
     path = model_folder / EMBEDDING
     try:
         if sha256_of_file(path) != description.content["embedding"]["sha256"]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import torch
 
 from pipelines.pgan import metrics
-from pipelines.pgan.conditions import codes
+from pipelines.pgan.conditions import VIEW, codes, widened
 from pipelines.pgan.feed import Feed, to_gray
 from pipelines.pgan.fidelity import Estimator, Pictures, class_fidelity
 from pipelines.pgan.growth import Stage
@@ -149,13 +149,18 @@ class Watch:
 
 @torch.no_grad()
 def _together(generator: Generator, latents: np.ndarray, code: np.ndarray, stage: Stage) -> np.ndarray:
-    """Pictures float32 (n, rows, columns) of a stage, several at a time: quick, and the same for the same asked."""
+    """Pictures float32 (n, rows, columns) of a stage, several at a time: quick, and the same for the same asked.
+
+    Of a generator of pairs, the view that the code names.
+    """
     device = next(generator.parameters()).device
-    pictures = []
+    wide, pictures = widened(code, generator.code_size), []
     for start in range(0, len(latents), CHUNK):
-        part = (torch.from_numpy(array[start : start + CHUNK]).to(device) for array in (latents, code))
-        pictures.append(generator(*part, stage.level, stage.alpha, stage.fading).cpu().numpy()[:, 0])
-    return np.concatenate(pictures)
+        part = (torch.from_numpy(array[start : start + CHUNK]).to(device) for array in (latents, wide))
+        pictures.append(generator(*part, stage.level, stage.alpha, stage.fading).cpu().numpy())
+    views = np.concatenate(pictures)
+    own = (code[:, VIEW] > 0.5).astype(int) if views.shape[1] > 1 else np.zeros(len(views), int)
+    return views[np.arange(len(views)), own]
 
 
 @torch.no_grad()

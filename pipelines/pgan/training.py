@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from pipelines.pgan import distributed
 from pipelines.pgan.checkpoint import Checkpoint, Standing, drop_after, load_checkpoint, save_checkpoint
 from pipelines.pgan.detectors import Alarm, GradientMeter, Limits, alarm_of_glances, alarm_of_record
 from pipelines.pgan.engine import Engine, TrainingDiverged
@@ -99,19 +100,24 @@ def train(
 
     Where a detector rings (``limits``), the training goes back to its last good checkpoint and on with lower rates.
 
+    Started by torchrun, every process calls this with the same arguments: the first writes and returns, the others end
+    with exit status 0.
+
     Raises NotEnoughImages, CheckpointError, TrainingDiverged (after too many rollbacks), TrainingStopped (after a
     checkpoint), ShardError.
     """
+    distributed.start(settings.device)
     dataset = read_dataset(dataset_folder)
-    feed = Feed(dataset_folder, rows_of(dataset, "train"), settings.seed)
+    feed = Feed.of(dataset_folder, rows_of(dataset, "train"), settings)
     watch = Watch(feed, settings.latent_size, settings.seed, rows_of(dataset, "validation"), estimator)
     with reproducible():
         run = _Run(settings, feed, watch, checkpoints, training_fingerprint(dataset, settings), limits or Limits())
-        run.journal = Journal(journal, run.engine.device, run.images)
+        run.journal = Journal(journal if distributed.leads() else None, run.engine.device, run.images)
         try:
-            run.loop(progress, should_stop)
+            run.loop(progress, distributed.agreed(should_stop))
         finally:
             run.journal.close(run.images)
+        distributed.finish()
         made = publish_model(
             folder,
             settings=settings,
@@ -172,8 +178,8 @@ class _Run:
             before, stage = self.images, stage_at(self.settings, self.images)
             due = self._crosses(before, self.settings.checkpoint_every, stage) or self._last(before, stage)
             alarm = self._advance(stage, due)
-            if alarm is not None:
-                self._go_back(alarm, stage.level)
+            if distributed.agreed(lambda alarm=alarm: alarm is not None)():  # type: ignore[misc]
+                self._go_back(alarm or Alarm("not_finite", "another process' figures", None, None), stage.level)
                 continue
             if due:
                 self._save(good=True)
@@ -265,7 +271,8 @@ class _Run:
         event = {"images": self.images, "level": level, **asdict(alarm), "back_to": back_to}
         self.notes.append(f"{alarm}: went back from {self.images} to {back_to} images, rates lowered")
         self._start(found, [*self.rollbacks, event])
-        drop_after(self.checkpoints, back_to)
+        if distributed.leads():
+            drop_after(self.checkpoints, back_to)
         self.journal.restart(back_to)
 
     def _lower_rates(self) -> None:
@@ -283,6 +290,8 @@ class _Run:
         standing = Standing(good, *((glance["level"], glance["score"]) if glance else (0, None)))
         if good:
             self.saved.append({"images": self.images, "level": standing.level, "score": standing.score})
+        if not distributed.leads():
+            return
         state = {"engine": self.engine.state(), "images": self.images, "norms": self.meter.state()}
         state |= {name: getattr(self, name) for name in ("losses", "levels", "glances", "rollbacks", "saved")}
         grids = {str(k): torch.from_numpy(np.frombuffer(png, np.uint8).copy()) for k, png in self.grids.items()}
