@@ -19,6 +19,7 @@ REPORTS = {
     "vendor curves": "level_b/vendor_curves/curves.png",
     "harmonization": "level_b/harmonization/harmonization.png",
     "pGAN samples": "pgan/model/samples.png",
+    "pGAN model card": "pgan/model/MODEL_CARD.md",
     "synthetic sheet": "synthetic/images/sheet.png",
 }
 
