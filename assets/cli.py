@@ -44,7 +44,9 @@ def run(
     data: Data = DEFAULT_DATA,
     until: Annotated[Until, typer.Option(help="Climb up to this rung.")] = Until.SYNTHETIC,
     processes: Annotated[int, typer.Option(min=0, help="Local processes; 0 takes all cores.")] = 0,
-    preset: Annotated[str, typer.Option(help="pGAN preset: demo, tiny or full.", envvar="MIDAR_PRESET")] = "demo",
+    preset: Annotated[
+        str, typer.Option(help="pGAN preset: demo, tiny, full or korkinof2018.", envvar="MIDAR_PRESET")
+    ] = "demo",
     device: Annotated[str, typer.Option(help="Torch device: cpu, cuda.", envvar="MIDAR_DEVICE")] = "cpu",
     seed: Annotated[int, typer.Option(min=0, help="Seed of training.")] = 0,
     budget: Annotated[

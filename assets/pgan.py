@@ -41,6 +41,7 @@ def settings_of(training: Training, images_at_hand: int) -> PGANSettings:
         "demo": PGANSettings.demo,
         "tiny": PGANSettings.tiny,
         "full": PGANSettings,
+        "korkinof2018": PGANSettings.korkinof2018,
     }
     if training.chosen_preset not in presets:
         raise ValueError(f"unknown pGAN preset; known: {', '.join(presets)}")

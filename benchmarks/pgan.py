@@ -5,7 +5,7 @@
 
 On a CPU: the step of the default recipe at 80×64 and 160×128 (levels 5 and 6), in bf16 where the processor has it, in
 one thread, against the plain float32 WGAN-GP step of ``pgan_peers`` at the same sizes, and against pro_gan_pytorch at
-64×64 and 128×128, which are a fifth smaller. All have the same widths: 16 · ``--width`` / 2^stage · 2 maps, at most
+64×64 and 128×128, which are a fifth smaller. All have the same widths: 32 · ``--width`` / 2^stage maps, at most
 ``--width`` (512 is pro_gan_pytorch's own; the default is half of it, since its step at 512 takes minutes). Figures are
 CPU seconds of this process, the best of two steps (at level 6 and up, one, after a warm-up at a small size), and of
 ours 15 plain steps and one with R1, averaged. Limit: at least 6 times as fast as the peer, or the plain step where the

@@ -22,6 +22,8 @@ def start(device: str) -> None:
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return
+    if device.startswith("cuda"):
+        torch.cuda.set_device(device_of(device))
     if not distributed.is_initialized():
         distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     distributed.barrier()
@@ -59,9 +61,9 @@ def leads() -> bool:
 
 
 def device_of(name: str) -> torch.device:
-    """The device of a setting; for "cuda" among several processes, the card of this process' place on its machine."""
-    if name == "cuda" and world() > 1:
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    """The device of a setting; for "cuda" under torchrun, the card of this process' place on its machine."""
+    if name == "cuda" and "LOCAL_RANK" in os.environ:
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     return torch.device(name)
 
 

@@ -86,8 +86,9 @@ def _mean(gradients: Sequence[Gradients]) -> list[torch.Tensor | None]:
 class Engine:
     """Networks and optimizers of a training, stepped batch by batch; deterministic on a CPU for given settings.
 
-    Among several processes (see ``distributed``) each gives ``step`` its own share of the batch, every so-manieth image
-    from its own number on, and all come out with the same networks, which are those of one process up to rounding.
+    Among several processes (see ``distributed``) each gives ``step`` its own share of the batch: of n processes, the
+    r-th those images whose number is r modulo n. All come out with the same networks: those of one process that works
+    on as many parts, up to rounding.
     """
 
     def __init__(self, settings: PGANSettings) -> None:

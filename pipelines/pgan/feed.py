@@ -67,7 +67,7 @@ def rows_of(dataset: pa.Table, split: str) -> pa.Table:
 class Batch:
     """Pictures float32 (n, 1, h, w) in −1…1, of pairs (n, 2, h, w), and their condition codes float32 (n, code size).
 
-    Of several processes each has its share: every so-manieth draw from its own number on.
+    Of n processes, the r-th has those draws of the batch whose place is r modulo n.
     """
 
     pictures: np.ndarray

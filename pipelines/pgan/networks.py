@@ -84,15 +84,15 @@ def _spread_table() -> Tensor:
 _SPREAD = _spread_table()
 
 
-def spread_kernel(weight: Tensor) -> Tensor:
-    """A 3×3 kernel spread over 4×4: the sum of its four shifts by one pixel. (o, i, 3, 3) → (o, i, 4, 4).
+def spread_kernel(weight: Tensor, scale: float = 1.0, flipped: bool = False) -> Tensor:
+    """A 3×3 kernel spread over 4×4: the sum of its four shifts by one pixel, times ``scale``; (o, i, 4, 4).
 
     Nearest upsampling followed by the 3×3 convolution equals a transposed 4×4 convolution of stride 2 with the spread
     of the flipped kernel; the 3×3 convolution followed by 2×2 averaging equals a quarter of the strided 4×4 one. Made
-    by one matrix product, in the weights' precision and memory format.
+    by one matrix product, in the weights' precision, channels last.
     """
     outputs, inputs = weight.shape[:2]
-    table = _SPREAD.to(weight)
+    table = (_SPREAD.flip(1) if flipped else _SPREAD).to(weight) * scale  # flipping both sides reverses the nine
     with torch.autocast(weight.device.type, enabled=False):
         spread = table @ weight.permute(0, 2, 3, 1).reshape(outputs, 9, inputs)
     return spread.reshape(outputs, 4, 4, inputs).permute(0, 3, 1, 2)
@@ -130,12 +130,12 @@ class EqualizedConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, inputs, h, w) → (n, outputs, h, w), doubled or halved where it resamples."""
-        weight = self.weight * self.scale
         if self.resample == "up":
-            kernel = spread_kernel(weight.flip(2, 3)).transpose(0, 1)
+            kernel = spread_kernel(self.weight, self.scale, flipped=True).transpose(0, 1)
             return functional.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
         if self.resample == "down":
-            return functional.conv2d(x, spread_kernel(weight) * 0.25, self.bias, stride=2, padding=1)
+            return functional.conv2d(x, spread_kernel(self.weight, self.scale / 4), self.bias, stride=2, padding=1)
+        weight = self.weight * self.scale
         return functional.conv2d(x, weight, self.bias, padding=weight.shape[-1] // 2)
 
 
