@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.tree import Tree
 
+from pipelines.pgan.budget import read_underway
 from pipelines.storage.ledger import LedgerError
 from pipelines.storage.lineage import SEALED, Lineage, Node
 from pipelines.storage.publication import Publisher
@@ -100,4 +101,7 @@ def print_status(data: Path) -> None:
         for (name, partition), batch in sorted(publisher.ledger_of(asset).latest().items()):
             table.add_row(name, partition, batch.recorded_at, batch.code_version, batch.content_sha256[:12])
     console.print(table)
+    underway = read_underway(zones.workspace("pgan/model"))
+    if underway:
+        console.print(f"pgan/model: {underway}", highlight=False)
     console.print(level_line(zones))

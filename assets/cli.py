@@ -45,20 +45,33 @@ def run(
     data: Data = DEFAULT_DATA,
     until: Annotated[Until, typer.Option(help="Climb up to this rung.")] = Until.WORTH,
     processes: Annotated[int, typer.Option(min=0, help="Local processes; 0 takes all cores.")] = 0,
-    preset: Annotated[str, typer.Option(help="pGAN preset: demo, tiny or full.", envvar="MIDAR_PRESET")] = "demo",
+    preset: Annotated[
+        str, typer.Option(help="pGAN preset: demo, tiny, full or korkinof2018.", envvar="MIDAR_PRESET")
+    ] = "demo",
     device: Annotated[str, typer.Option(help="Torch device: cpu, cuda.", envvar="MIDAR_DEVICE")] = "cpu",
     seed: Annotated[int, typer.Option(min=0, help="Seed of training.")] = 0,
+    budget: Annotated[
+        str, typer.Option(help="What training may take now: 8h, 90min, or images; the next run goes on.")
+    ] = "",
+    images: Annotated[
+        str, typer.Option(help="Images that the whole training shows, or data: 1,000 times each at most.")
+    ] = "",
 ) -> None:
     """Climb the whole ladder up to a rung; what stands already, current and whole, is not made again."""
     from assets.home import AlreadyRunningError
     from assets.resources import Ladder, Training
     from assets.run import climb_ladder
+    from pipelines.pgan.budget import Budget
     from pipelines.storage.keys import VaultKeyError
 
     if inbox is not None and not inbox.is_dir():
         _stop("the inbox is not a folder")
+    try:
+        Budget.parse(budget)
+    except ValueError as error:
+        _stop(str(error))
     ladder = Ladder(data=str(data.absolute()), inbox=str(inbox.absolute()) if inbox else "", processes=processes)
-    training = Training(preset=preset, device=device, seed=seed)
+    training = Training(preset=preset, device=device, seed=seed, budget=budget, images=images)
     try:
         code = climb_ladder(ladder, training, until.value)
     except (AlreadyRunningError, VaultKeyError) as error:
@@ -175,6 +188,25 @@ def review(
         _stop("no labels stand published: climb to rung a first")
     count, folder = written
     typer.echo(f"{count} breasts in {out}; filled in, it goes into {folder}, and the next run takes it up")
+
+
+@app.command()
+def release(
+    out: Annotated[Path, typer.Argument(help="Folder to make.")],
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Copy what may leave of the trained model: generator, card, figures; never the critic."""
+    from pipelines.pgan.leaving import write_release
+    from pipelines.pgan.model import ModelError
+    from pipelines.storage.zones import Zones
+
+    try:
+        left = write_release(Zones.at(data).publication("pgan/model"), out)
+    except ModelError:
+        _stop("no trained model stands published: climb to rung pgan first")
+    except FileExistsError:
+        _stop(f"{out} is there already")
+    typer.echo(f"{len(left)} files in {out}")
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Column, Table
 
+from pipelines.pgan.budget import read_underway
 from pipelines.storage.tables import DENSITIES, SPLITS
 from pipelines.storage.zones import Zones
 
@@ -18,6 +19,7 @@ REPORTS = {
     "vendor curves": "level_b/vendor_curves/curves.png",
     "harmonization": "level_b/harmonization/harmonization.png",
     "pGAN samples": "pgan/model/samples.png",
+    "pGAN model card": "pgan/model/MODEL_CARD.md",
     "synthetic sheet": "synthetic/images/sheet.png",
     "worth to a classifier": "evaluation/downstream/downstream.png",
 }
@@ -56,6 +58,9 @@ def print_closing(console: Console, zones: Zones) -> None:
     model = zones.research / "pgan" / "model" / "not_trained.json"
     if model.exists():
         console.print(f"The pGAN was not trained: {json.loads(model.read_text())['reason']}.", highlight=False)
+    underway = read_underway(zones.workspace("pgan/model"))
+    if underway:
+        console.print(f"The pGAN is {underway}: the next run goes on.", highlight=False)
     console.print(f"[bold]{level_line(zones)}[/bold]", highlight=False)
     reports = Table("report", Column("file", overflow="fold"))
     for name, path in REPORTS.items():

@@ -4,7 +4,6 @@ No image, text or network logic belongs here. Fields left empty are read from th
 """
 
 import os
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ import dagster as dg
 from pipelines.curate.balance import BalanceSettings
 from pipelines.curate.splits import Proportions
 from pipelines.normalize.mammogram import MODES
-from pipelines.storage.atomic import write_bytes
-from pipelines.storage.digests import sha256_of_bytes
+from pipelines.pgan.budget import Budget
+from pipelines.storage.accounts import write_account
 from pipelines.storage.keys import Key, VaultKeyError
 from pipelines.storage.ledger import Batch
 from pipelines.storage.publication import GateError, Publisher, Staging
@@ -161,6 +160,11 @@ class Ladder(dg.ConfigurableResource):
             if name == asset
         }
 
+    @property
+    def errors(self) -> Path:
+        """Where the full accounts of errors go, which only the owner can read."""
+        return self.zones.restricted / "errors"
+
     @contextmanager
     def discreet(self, asset: str) -> Iterator[None]:
         """Keep identifying values out of Dagster's log: exceptions leave with their class name alone.
@@ -177,11 +181,7 @@ class Ladder(dg.ConfigurableResource):
         except VaultKeyError as error:
             raise dg.Failure(f"{asset}: {error}", allow_retries=False) from None
         except Exception as error:  # noqa: BLE001 - the wall between raw values and the event log
-            account = traceback.format_exc().encode("utf-8", "backslashreplace")
-            name = f"{asset.replace('/', '.')}-{sha256_of_bytes(account)[:12]}.txt"
-            folder = self.zones.restricted / "errors"
-            folder.mkdir(mode=0o700, exist_ok=True)
-            write_bytes(folder / name, account, 0o600)
+            name = write_account(self.errors, asset)
             message = f"{asset}: {type(error).__name__}; the full account is in restricted/errors/{name}"
             raise dg.Failure(message) from None
 
@@ -196,6 +196,12 @@ class Training(dg.ConfigurableResource):
     """cpu, cuda, …; default $MIDAR_DEVICE, else cpu."""
     seed: int = 0
     """Seed of weights, latents and sampling."""
+    budget: str = ""
+    """What one run may take, such as 8h, 90min or 200000 (images): it stops there with a checkpoint, and the next run
+    goes on; default $MIDAR_BUDGET, else no bound."""
+    images: str = ""
+    """Images that the whole training shows: a number, or "data" for at most 1,000 shows of each training image, which
+    scales the growth schedule; default $MIDAR_TRAINING_IMAGES, else what the preset says."""
 
     @property
     def chosen_preset(self) -> str:
@@ -206,3 +212,21 @@ class Training(dg.ConfigurableResource):
     def chosen_device(self) -> str:
         """The torch device."""
         return self.device or os.environ.get("MIDAR_DEVICE") or "cpu"
+
+    @property
+    def chosen_budget(self) -> str:
+        """What one run may take; empty for no bound. Raises Failure for a budget that is none."""
+        budget = self.budget or os.environ.get("MIDAR_BUDGET") or ""
+        try:
+            Budget.parse(budget)
+        except ValueError as error:
+            raise dg.Failure(f"MIDAR_BUDGET: {error}", allow_retries=False) from None
+        return budget
+
+    @property
+    def chosen_images(self) -> str:
+        """Images that the whole training shows, "data", or empty. Raises Failure for what is neither."""
+        images = self.images or os.environ.get("MIDAR_TRAINING_IMAGES") or ""
+        if images not in ("", "data") and not (images.isascii() and images.isdigit() and int(images)):
+            raise dg.Failure("MIDAR_TRAINING_IMAGES must be a number of images, or data", allow_retries=False)
+        return images

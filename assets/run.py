@@ -16,6 +16,7 @@ from assets.home import COMMAND_TAG, alone
 from assets.resources import Ladder, Training
 from assets.rung import listener
 from pipelines.archive.deliveries import list_deliveries, register
+from pipelines.pgan.budget import read_underway
 
 RUNGS: dict[str, tuple[str, ...]] = {
     "d": ("level_d/inventory",),
@@ -58,7 +59,13 @@ def climb_ladder(ladder: Ladder, training: Training, until: str) -> int:
         for partition in deliveries:
             failures += _execute(definitions, "climb", each, instance, partition)
         over_all = [a for a in wanted if a not in PER_DELIVERY]
-        failures += _execute(definitions, "augment", [*over_all, REPORT], instance, None)
+        after = [a for a in over_all if a.startswith("synthetic/")]
+        if after:  # what stands on the model is a run of its own: a night whose budget ends leaves no model
+            hindered = _execute(definitions, "augment", [a for a in over_all if a not in after], instance, None)
+            over_all = [] if read_underway(zones.workspace("pgan/model")) else after
+            failures += hindered
+        if not after or not hindered:
+            failures += _execute(definitions, "augment", [*over_all, REPORT], instance, None)
     print_closing(console, zones)
     for failure in failures:
         console.print(f"[red]failed:[/red] {failure.step} {failure.partition} {failure.message}", highlight=False)

@@ -29,19 +29,22 @@ RETRY = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL)
 def rung(key: str, *, deps: list[str], kinds: set[str], **options: Any) -> Callable[[Callable], dg.AssetsDefinition]:
     """Declare an asset ``group/name`` whose function returns a MaterializeResult, or None where it cannot be made.
 
+    Where it may come to nothing this time (``output_required=False``) it returns its check results alone instead.
     The group is the rung; the asset's checks are the readiness criteria that name it. Exceptions leave discreetly.
     """
     group = key.split("/")[0]
 
     def declare(function: Callable) -> dg.AssetsDefinition:
         @functools.wraps(function)
-        def make(context: dg.AssetExecutionContext, ladder: Any, **resources: Any) -> Iterator[dg.MaterializeResult]:
+        def make(context: dg.AssetExecutionContext, ladder: Any, **resources: Any) -> Iterator[Any]:
             with ladder.discreet(key):
                 result = function(context, ladder, **resources)
-            if result is not None:
+            if isinstance(result, list):
+                yield from result
+            elif result is not None:
                 yield result
 
-        make.__annotations__ = {**function.__annotations__, "return": Iterator[dg.MaterializeResult]}
+        make.__annotations__ = {**function.__annotations__, "return": Iterator[Any]}
         specs = [
             dg.AssetCheckSpec(c.id, asset=key.split("/"), description=c.statement, blocking=c.gate)
             for c in criteria_of(key)

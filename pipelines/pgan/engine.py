@@ -4,22 +4,28 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+from pipelines.pgan import distributed
+from pipelines.pgan.augment import Steering, draw_warps, warp
 from pipelines.pgan.checkpoint import Checkpoint, CheckpointError, optimizer_tensors, restore_optimizer
 from pipelines.pgan.feed import Batch
 from pipelines.pgan.growth import Stage
-from pipelines.pgan.losses import critic_loss, generator_loss, r1_penalty
-from pipelines.pgan.networks import Critic, Generator, blend
-from pipelines.pgan.settings import PGANSettings
+from pipelines.pgan.networks import blend, doubled
+from pipelines.pgan.recipes import Recipe, critic_of, generator_of, recipe_of
+from pipelines.pgan.settings import PGANSettings, SettingsError, resolution_of
 
-FIGURES = ("critic_loss", "r1", "real_score", "fake_score", "generator_loss")
-"""What each step measures; R1 counts at the steps that evaluate it alone."""
+PENALTY = "penalty"
+FIGURES = ("critic_loss", PENALTY, "real_score", "fake_score", "real_sign", "generator_loss")
+"""What each step measures; the penalty counts at the steps that evaluate it alone, and has its recipe's name."""
+
+RECOMPILATIONS = 256
+"""Compiled forms of a network: each level, fading or not, with its parameters' gradients or without."""
 
 Gradients = Sequence[torch.Tensor | None]
 
@@ -33,13 +39,15 @@ class Tally:
     """Sums of the figures since the last record, and over how many steps."""
 
     sums: torch.Tensor
+    penalty_name: str
     steps: int = 0
     penalties: int = 0
 
     def means(self) -> dict[str, float]:
         """Means of the figures. Raises TrainingDiverged where one is not finite."""
-        counts = [self.steps, self.penalties, self.steps, self.steps, self.steps]
-        means = {n: s / c for n, s, c in zip(FIGURES, self.sums.tolist(), counts, strict=True) if c}
+        names = [self.penalty_name if name == PENALTY else name for name in FIGURES]
+        counts = [self.penalties if name == PENALTY else self.steps for name in FIGURES]
+        means = {n: s / c for n, s, c in zip(names, self.sums.tolist(), counts, strict=True) if c}
         if not all(math.isfinite(mean) for mean in means.values()):
             raise TrainingDiverged("a loss is not finite")
         return means
@@ -47,11 +55,16 @@ class Tally:
 
 @dataclass
 class Part:
-    """One part of a batch on its way through a step: ``stage`` is level, α and whether it is fading."""
+    """One part of a batch on its way through a step: ``stage`` is level, α and whether it is fading.
+
+    ``warps``: the augmentation of the generated pictures, None where there is none; ``mix``: for a gradient penalty.
+    """
 
     real: torch.Tensor
     codes: torch.Tensor
     latents: torch.Tensor
+    mix: torch.Tensor
+    warps: torch.Tensor | None
     stage: tuple[int, torch.Tensor, bool]
     fake: torch.Tensor = field(default_factory=lambda: torch.empty(0))
     figures: list[torch.Tensor] = field(default_factory=list)
@@ -61,15 +74,33 @@ def _adam(network: torch.nn.Module, rate: float) -> torch.optim.Adam:
     return torch.optim.Adam(network.parameters(), rate, betas=(0.0, 0.99), eps=1e-8, fused=True)
 
 
+def _mean(gradients: Sequence[Gradients]) -> list[torch.Tensor | None]:
+    """The mean of several parts' gradients, summed in order."""
+    means = []
+    for own in zip(*gradients, strict=True):
+        present = [gradient for gradient in own if gradient is not None]
+        means.append(torch.stack(present).mean(dim=0) if present else None)
+    return means
+
+
 class Engine:
-    """Networks and optimizers of a training, stepped batch by batch; deterministic on a CPU for given settings."""
+    """Networks and optimizers of a training, stepped batch by batch; deterministic on a CPU for given settings.
+
+    Among several processes (see ``distributed``) each gives ``step`` its own share of the batch: of n processes, the
+    r-th those images whose number is r modulo n. All come out with the same networks: those of one process that works
+    on as many parts, up to rounding.
+    """
 
     def __init__(self, settings: PGANSettings) -> None:
         self.settings = settings
-        self.device = torch.device(settings.device)
+        self.recipe: Recipe = recipe_of(settings)
+        self.rank, self.world = distributed.share()
+        if settings.parts % self.world:
+            raise SettingsError(f"{settings.parts} parts cannot be shared out among {self.world} processes")
+        self.device = distributed.device_of(settings.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            generator, critic = Generator(settings), Critic(settings)
+            generator, critic = generator_of(settings), critic_of(settings)
         self.generator, self.critic = generator.to(self.device), critic.to(self.device)
         if settings.channels_last:
             for network in (self.generator, self.critic):
@@ -78,15 +109,22 @@ class Engine:
         self.latents = torch.Generator().manual_seed(settings.seed)
         self.steps = 0
         self.tally = self._empty_tally()
+        self.steering = Steering(settings.augment_images)
         self.generator_optimizer = _adam(self.generator, settings.generator_rate)
         self.critic_optimizer = _adam(self.critic, settings.critic_rate)
         self._threads = ThreadPoolExecutor(settings.parts)
-        compiled = settings.compile and self.device.type == "cuda"
-        self._generate = torch.compile(self.generator) if compiled else self.generator
-        self._score = torch.compile(self.critic) if compiled else self.critic
+        self._generate, self._score = self._compiled(self.generator), self._compiled(self.critic)
+
+    def _compiled(self, network: torch.nn.Module) -> Callable[..., torch.Tensor]:
+        """The network's plain pass, compiled on a GPU; R1, which a compiled pass cannot do, uses the network itself."""
+        if not (self.settings.compile and self.device.type == "cuda"):
+            return network
+        torch._dynamo.config.recompile_limit = RECOMPILATIONS  # past 8, the default, it would silently run uncompiled
+        return torch.compile(network, dynamic=False)
 
     def _empty_tally(self) -> Tally:
-        return Tally(torch.zeros(len(FIGURES), dtype=torch.float64, device=self.device))
+        sums = torch.zeros(len(FIGURES), dtype=torch.float64, device=self.device)
+        return Tally(sums, self.recipe.penalty_name)
 
     def _autocast(self) -> torch.autocast:
         lowered = self.settings.precision == "bf16"
@@ -98,15 +136,21 @@ class Engine:
         The generated pictures are made once and serve both networks. A non-finite loss shows in the tally alone.
         """
         parts = self._split(batch, stage)
-        lazy = self.steps % self.settings.r1_interval == 0
+        lazy = self.steps % self.recipe.interval == 0
         self._update(self.critic_optimizer, self._spread(lambda part: self._judge(part, lazy), parts))
         self.critic.requires_grad_(False)
         self._update(self.generator_optimizer, self._spread(self._persuade, parts))
         self.critic.requires_grad_(True)
-        self._average(len(batch.codes), images)
-        self.tally.sums += torch.stack([torch.stack(part.figures) for part in parts]).mean(dim=0)
+        shown = len(batch.codes) * self.world
+        pace = self.recipe.pace(shown, images)
+        torch._foreach_lerp_(list(self.average.parameters()), [p.detach() for p in self.generator.parameters()], pace)
+        figures = torch.stack([torch.stack(part.figures) for part in parts]).mean(dim=0)
+        distributed.average([figures])
+        self.tally.sums += figures
         self.tally.steps += 1
         self.tally.penalties += lazy
+        if self.settings.augment:
+            self.steering.see(float(figures[FIGURES.index("real_sign")]), shown)
         self.steps += 1
 
     def _split(self, batch: Batch, stage: Stage) -> list[Part]:
@@ -114,12 +158,27 @@ class Engine:
         real = torch.from_numpy(batch.pictures).to(self.device, non_blocking=True)
         codes = torch.from_numpy(batch.codes).to(self.device, non_blocking=True)
         if stage.fading:
-            old = functional.interpolate(functional.avg_pool2d(real, 2), scale_factor=2.0, mode="nearest")
-            real = blend(old, real, alpha)
-        latents = torch.randn(len(real), self.settings.latent_size, generator=self.latents).to(self.device)
-        at, parts = (stage.level, alpha, stage.fading), self.settings.parts
+            real = blend(doubled(functional.avg_pool2d(real, 2)), real, alpha)
+        whole = len(real) * self.world
+        latents = self._own(torch.randn(whole, self.settings.latent_size, generator=self.latents))
+        mix = torch.rand(whole, 1, 1, 1, generator=self.latents) if self.recipe.mixes else torch.zeros(whole, 1, 1, 1)
+        warps = None
+        if self.steering.probability > 0:
+            shape, chance = resolution_of(stage.level), self.steering.probability
+            own, warps = (self._own(draw_warps(whole, shape, chance, self.latents)) for _ in range(2))
+            real = warp(real, own)
+        at, parts = (stage.level, alpha, stage.fading), self.settings.parts // self.world
+        mix = self._own(mix)
         # Every other image: since the classes take turns, the statistic's groups stay within a class.
-        return [Part(real[i::parts], codes[i::parts], latents[i::parts], at) for i in range(parts)]
+        cuts = [slice(i, None, parts) for i in range(parts)]
+        return [
+            Part(real[cut], codes[cut], latents[cut], mix[cut], None if warps is None else warps[cut], at)
+            for cut in cuts
+        ]
+
+    def _own(self, drawn: torch.Tensor) -> torch.Tensor:
+        """This process' share of what was drawn for the whole batch."""
+        return drawn[self.rank :: self.world].to(self.device)
 
     def _spread(self, work: Callable[[Part], Gradients], parts: list[Part]) -> list[Gradients]:
         """One function over all parts, side by side on a CPU; the results in the parts' order."""
@@ -127,47 +186,53 @@ class Engine:
             return [work(part) for part in parts]
         return list(self._threads.map(work, parts))
 
+    def _fake(self, part: Part) -> torch.Tensor:
+        """The part's generated pictures as the critic sees them."""
+        with self._autocast():
+            fake = self._generate(part.latents, part.codes, *part.stage)
+        return fake if part.warps is None else warp(fake, part.warps)
+
     def _judge(self, part: Part, lazy: bool) -> Gradients:
         """The critic's gradients on one part, its generated pictures made on the way."""
+        with torch.set_grad_enabled(not self.settings.regenerate):
+            part.fake = self._fake(part)
         with self._autocast():
-            part.fake = self._generate(part.latents, part.codes, *part.stage)
             real_score = self._score(part.real, part.codes, *part.stage)
             fake_score = self._score(part.fake.detach(), part.codes, *part.stage)
-            loss = critic_loss(real_score, fake_score)
-        r1 = torch.zeros((), device=self.device)
-        if lazy:
-            r1 = r1_penalty(lambda pictures: self.critic(pictures, part.codes, *part.stage), part.real)
-        part.figures = [figure.detach().double() for figure in (loss, r1, real_score.mean(), fake_score.mean())]
-        total = loss + r1 * (self.settings.r1_gamma / 2 * self.settings.r1_interval)
-        return torch.autograd.grad(total, tuple(self.critic.parameters()), allow_unused=True)
+            loss = self.recipe.critic_loss(real_score, fake_score)
+        penalty = torch.zeros((), device=self.device)
+        if lazy:  # outside autocast: in float32
+
+            def score(pictures: torch.Tensor) -> torch.Tensor:
+                return self.critic(pictures, part.codes, *part.stage)
+
+            penalty = self.recipe.penalty(score, part.real, part.fake.detach(), part.mix)
+        figures = (loss, penalty, real_score.mean(), fake_score.mean(), real_score.sign().mean())
+        part.figures = [figure.detach().double() for figure in figures]
+        return torch.autograd.grad(
+            loss + penalty * self.recipe.weight, tuple(self.critic.parameters()), allow_unused=True
+        )
 
     def _persuade(self, part: Part) -> Gradients:
         """The generator's gradients on one part."""
+        fake = self._fake(part) if self.settings.regenerate else part.fake
         with self._autocast():
-            loss = generator_loss(self._score(part.fake, part.codes, *part.stage))
+            loss = self.recipe.generator_loss(self._score(fake, part.codes, *part.stage))
         part.figures.append(loss.detach().double())
         return torch.autograd.grad(loss, tuple(self.generator.parameters()), allow_unused=True)
 
     def _update(self, optimizer: torch.optim.Optimizer, gradients: list[Gradients]) -> None:
-        """Step with the mean of the parts' gradients; parameters of levels not in use have none."""
-        parameters = optimizer.param_groups[0]["params"]
-        for parameter, own in zip(parameters, zip(*gradients, strict=True), strict=True):
-            present = [gradient for gradient in own if gradient is not None]
-            if not present:
+        """Step with the mean of the parts' gradients over all processes; parameters of levels not in use have none."""
+        means = _mean(gradients)
+        distributed.average([mean for mean in means if mean is not None])
+        for parameter, mean in zip(optimizer.param_groups[0]["params"], means, strict=True):
+            if mean is None:
                 parameter.grad = None
                 continue
-            if parameter.grad is None:
-                parameter.grad = torch.empty_like(
-                    parameter
-                )  # in its memory format: the fused Adam takes that for granted
-            parameter.grad.copy_(torch.stack(present).mean(dim=0))
+            if parameter.grad is None:  # in its memory format: the fused Adam takes that for granted
+                parameter.grad = torch.empty_like(parameter)
+            parameter.grad.copy_(mean)
         optimizer.step()
-
-    def _average(self, batch: int, images: int) -> None:
-        """Move the averaged generator; its half-life grows with the images shown, up to the setting."""
-        half_life = min(float(self.settings.ema_half_images), 0.05 * (images + batch))
-        pace = 1 - 0.5 ** (batch / half_life)
-        torch._foreach_lerp_(list(self.average.parameters()), [p.detach() for p in self.generator.parameters()], pace)
 
     def take_tally(self) -> dict[str, float]:
         """The figures' means since the last call. Raises TrainingDiverged."""
@@ -189,7 +254,8 @@ class Engine:
     def state(self) -> dict[str, Any]:
         """All else that it needs, as JSON values."""
         latents = bytes(self.latents.get_state().numpy()).hex()
-        return {"latents": latents, "steps": self.steps, "tally": [self.tally.steps, self.tally.penalties]}
+        tally = [self.tally.steps, self.tally.penalties]
+        return {"latents": latents, "steps": self.steps, "tally": tally, "steering": asdict(self.steering)}
 
     def restore(self, checkpoint: Checkpoint, state: dict[str, Any]) -> None:
         """Continue from a checkpoint. Raises CheckpointError where it does not fit."""
@@ -201,6 +267,8 @@ class Engine:
             restore_optimizer(self.critic_optimizer, tensors["critic_optimizer"])
             self.latents.set_state(torch.from_numpy(np.frombuffer(bytes.fromhex(state["latents"]), np.uint8).copy()))
             self.steps = int(state["steps"])
-            self.tally = Tally(tensors["tally"]["sums"].to(self.device), *map(int, state["tally"]))
+            sums = tensors["tally"]["sums"].to(self.device)
+            self.tally = Tally(sums, self.recipe.penalty_name, *map(int, state["tally"]))
+            self.steering = Steering(**state["steering"])
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise CheckpointError("the checkpoint does not fit the networks") from error

@@ -21,6 +21,13 @@ def _halved(pictures: np.ndarray) -> np.ndarray:
     return pictures.reshape(n, rows // 2, 2, columns // 2, 2).mean((2, 4))
 
 
+def reduced(pictures: np.ndarray, rows: int) -> np.ndarray:
+    """Pictures averaged over 2×2 until they have at most ``rows`` rows."""
+    while pictures.shape[1] > rows:
+        pictures = _halved(pictures)
+    return pictures
+
+
 def laplacian_pyramid(pictures: np.ndarray, smallest: int = 16) -> list[np.ndarray]:
     """Band-pass pictures from the finest down to the last whose shorter side is ``smallest`` pixels, which is low-pass.
 

@@ -1,8 +1,8 @@
 """The published model: its files, and how generator and critic are run on it picture by picture.
 
-``generator.safetensors`` (the averaged generator), ``critic.safetensors``, ``model.json`` (settings, conditions,
-digests, calibration). Pictures are made and scored one at a time in float32, in one thread: so the same picture comes
-out whatever is asked for beside it, and however many cores there are.
+``generator.safetensors`` (the averaged generator), ``restricted/critic.safetensors``, ``model.json`` (settings,
+conditions, digests, calibration). Pictures are made and scored one at a time in float32, in one thread: so the same
+picture comes out whatever is asked for beside it, and however many cores there are.
 """
 
 import json
@@ -18,12 +18,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch.utils import deterministic
 
+from pipelines.pgan.conditions import VIEW, widened
 from pipelines.pgan.networks import Critic, Generator
 from pipelines.pgan.settings import PGANSettings, SettingsError
 from pipelines.storage.digests import sha256_of_file
 
 GENERATOR = "generator.safetensors"
-CRITIC = "critic.safetensors"
+RESTRICTED = "restricted"
+"""Folder of what must not leave with the generator: whoever has the critic can find out who was in the training set."""
+
+CRITIC = f"{RESTRICTED}/critic.safetensors"
 DESCRIPTION = "model.json"
 FORMAT = 1
 
@@ -88,12 +92,24 @@ def reproducible() -> Iterator[None]:
         deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
 
 
-@torch.no_grad()
 def generate(generator: Generator, latents: np.ndarray, codes: np.ndarray, level: int) -> np.ndarray:
-    """Pictures float32 (n, 1, h, w) for latents (n, latent_size) and codes (n, 5), one at a time in float32."""
+    """Pictures float32 (n, 1, h, w) for latents (n, latent_size) and codes (n, 5 or more), one at a time in float32.
+
+    Of a generator of pairs, the view that the code names. An age that the codes do not hold is unknown.
+    """
+    pictures = generate_views(generator, latents, codes, level)
+    if pictures.shape[1] == 1:
+        return pictures
+    channel = (codes[:, VIEW] > 0.5).astype(int)
+    return pictures[np.arange(len(pictures)), channel][:, None]
+
+
+@torch.no_grad()
+def generate_views(generator: Generator, latents: np.ndarray, codes: np.ndarray, level: int) -> np.ndarray:
+    """All that a generator makes of each latent, float32 (n, c, h, w): one view, or CC and MLO of one breast."""
     device = next(generator.parameters()).device
     pictures = []
-    for latent, code in zip(latents, codes, strict=True):
+    for latent, code in zip(latents, widened(codes, generator.code_size), strict=True):
         pair = (torch.from_numpy(row[None].astype(np.float32)).to(device) for row in (latent, code))
         pictures.append(generator(*pair, level).cpu().numpy()[0])
     return np.stack(pictures)
@@ -104,7 +120,7 @@ def scores(critic: Critic, pictures: np.ndarray, codes: np.ndarray, level: int) 
     """Scores float64 (n,) of pictures float32 (n, 1, h, w), one at a time, each without regard to the others."""
     device = next(critic.parameters()).device
     values = []
-    for picture, code in zip(pictures, codes, strict=True):
+    for picture, code in zip(pictures, widened(codes, critic.code_size), strict=True):
         pair = (torch.from_numpy(array[None]).to(device) for array in (picture, code))
         values.append(float(critic(*pair, level, alone=True)))
     return np.array(values, np.float64)

@@ -1,5 +1,6 @@
 """Pictures of a training: the sample grid (a row a density, a column a latent) and the course of the losses, as PNG."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,8 +14,8 @@ GAP = 2
 _LEAST_ROWS = 160
 
 
-def write_grid(path: Path, rows: Sequence[np.ndarray], labels: Sequence[str]) -> None:
-    """Write pictures uint16 0…4095, one array (n, h, w) a row, a label before each row; small ones are enlarged."""
+def grid_png(rows: Sequence[np.ndarray], labels: Sequence[str]) -> bytes:
+    """Pictures uint16 0…4095 as a PNG, one array (n, h, w) a row, a label before each row; small ones are enlarged."""
     count = max(len(row) for row in rows)
     height, width = rows[0].shape[1:]
     factor = max(1, -(-_LEAST_ROWS // height)) if height < _LEAST_ROWS else 1
@@ -27,8 +28,9 @@ def write_grid(path: Path, rows: Sequence[np.ndarray], labels: Sequence[str]) ->
         for j, picture in enumerate(row):
             small = Image.fromarray((picture >> 4).astype(np.uint8))
             canvas.paste(small.resize((width, height), Image.Resampling.BICUBIC), (MARGIN + j * (width + GAP), top))
-    with replacing(path) as temporary:
-        canvas.save(temporary, format="PNG")
+    buffer = io.BytesIO()
+    canvas.save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def write_losses(path: Path, losses: Sequence[Mapping[str, float]]) -> None:

@@ -281,24 +281,39 @@ def _short(row: Mapping[Any, Any]) -> int:
 
 
 def model_figures(folder: Path) -> Figures:
-    """pGAN: finite losses, diversity, distance and density, from losses.json and report.json of a model's folder.
+    """pGAN: losses, diversity, distance, recall, classes, course, from losses.json and report.json of a model's folder.
 
-    All None where the folder holds no trained model.
+    All None where the folder holds no trained model. ``pgan_membership_auc``: how well the critic tells training
+    pictures from held-back ones, 0.5 for not at all.
     """
-    names = ("pgan_nonfinite_losses", "pgan_diversity", "pgan_distance_ratio", "pgan_density_correlation")
+    names = (
+        "pgan_nonfinite_losses", "pgan_diversity", "pgan_distance_ratio", "pgan_density_correlation", "pgan_recall",
+        "pgan_recall_of_real", "pgan_class_recovered", "pgan_rollbacks", "pgan_membership_auc",
+    )  # fmt: skip
     if not (folder / "report.json").exists():
         return dict.fromkeys(names)
     report = json.loads((folder / "report.json").read_text())
     losses = json.loads((folder / "losses.json").read_text())
-    last = report["levels"][-1] if report["levels"] else {}
-    distance = last.get("sliced_wasserstein", {})
-    generated, real = (_number(distance.get(part, {}).get("mean")) for part in ("generated", "real"))
-    return {
-        "pgan_nonfinite_losses": sum(not math.isfinite(v) for row in losses for v in row.values() if v is not None),
-        "pgan_diversity": _number(last.get("diversity", {}).get("mean")),
-        "pgan_distance_ratio": generated / real if generated is not None and real else None,
-        "pgan_density_correlation": _number(report["density"]["generated"]["spearman"]),
-    }
+
+    def told(*path: str) -> float | None:
+        found: Any = {**report, "last": report["levels"][-1] if report["levels"] else {}}
+        for name in path:
+            found = (found or {}).get(name)
+        return _number(found)
+
+    generated, real = (told("last", "sliced_wasserstein", part, "mean") for part in ("generated", "real"))
+    values = (
+        sum(not math.isfinite(v) for row in losses for v in row.values() if v is not None),
+        told("last", "diversity", "mean"),
+        generated / real if generated is not None and real else None,
+        told("density", "generated", "spearman"),
+        told("last", "neighborhood", "generated", "recall"),
+        told("last", "neighborhood", "real", "recall"),
+        told("last", "fidelity", "generated", "recovered"),
+        len(report.get("rollbacks", [])),
+        told("critic_scores", "membership_auc"),
+    )
+    return dict(zip(names, values, strict=True))
 
 
 def _number(value: Any) -> float | None:

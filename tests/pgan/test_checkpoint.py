@@ -7,6 +7,9 @@ import torch
 
 from pipelines.pgan.checkpoint import (
     CheckpointError,
+    ForeignCheckpointError,
+    Standing,
+    drop_after,
     load_checkpoint,
     optimizer_tensors,
     restore_optimizer,
@@ -53,9 +56,17 @@ def test_another_trainings_checkpoint_is_refused(tmp_path):
         load_checkpoint(tmp_path, "g")
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "remove", "not json", "no state", "no heading"])
-def test_a_damaged_checkpoint_is_a_clear_error(tmp_path, damage):
-    folder = save_checkpoint(tmp_path, 10, "f", TENSORS, {})
+def test_another_trainings_checkpoint_is_refused_behind_a_damaged_one_too(tmp_path):
+    save_checkpoint(tmp_path, 10, "f", TENSORS, {})
+    (save_checkpoint(tmp_path, 20, "g", TENSORS, {}) / "state.json").write_text("{")
+    with pytest.raises(ForeignCheckpointError):
+        load_checkpoint(tmp_path, "g")
+
+
+DAMAGES = ["flip", "cut", "remove", "not json", "no state", "no heading", "other state"]
+
+
+def damage_checkpoint(folder, damage):
     weights, state = folder / "generator.safetensors", folder / "state.json"
     if damage == "flip":
         data = bytearray(weights.read_bytes())
@@ -69,10 +80,61 @@ def test_a_damaged_checkpoint_is_a_clear_error(tmp_path, damage):
         state.write_text('{"fingerprint": ')
     elif damage == "no state":
         state.unlink()
-    else:
+    elif damage == "no heading":
         state.write_text(json.dumps({"fingerprint": "f"}))
+    else:
+        state.write_text(state.read_text().replace('"seen": 3', '"seen": 4'))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_a_clear_error(tmp_path, damage):
+    damage_checkpoint(save_checkpoint(tmp_path, 10, "f", TENSORS, {"seen": 3}), damage)
     with pytest.raises(CheckpointError, match=r"images-000000000010.*damaged"):
         load_checkpoint(tmp_path, "f")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_newest_one_falls_back_to_the_one_before(tmp_path, damage):
+    save_checkpoint(tmp_path, 10, "f", TENSORS, {"seen": 1})
+    damage_checkpoint(save_checkpoint(tmp_path, 20, "f", TENSORS, {"seen": 3}), damage)
+    found = load_checkpoint(tmp_path, "f")
+    assert (found.images, found.state, found.skipped) == (10, {"seen": 1}, ("images-000000000020",))
+    assert load_checkpoint(tmp_path, "f", good=True).images == 10
+
+
+def names(folder):
+    return [int(path.name.removeprefix("images-")) for path in sorted(folder.iterdir())]
+
+
+def test_the_best_of_the_highest_level_stays(tmp_path):
+    for images, level, score in (
+        (10, 1, 5.0),
+        (20, 2, 40.0),
+        (30, 2, 30.0),
+        (40, 2, 35.0),
+        (50, 2, None),
+        (60, 2, 31.0),
+    ):
+        save_checkpoint(tmp_path, images, "f", TENSORS, {}, Standing(level=level, score=score))
+    assert names(tmp_path) == [30, 50, 60]
+    save_checkpoint(tmp_path, 70, "f", TENSORS, {}, Standing(level=3, score=90.0))
+    assert names(tmp_path) == [60, 70]
+
+
+def test_the_newest_good_one_stays_and_is_found(tmp_path):
+    save_checkpoint(tmp_path, 10, "f", TENSORS, {"seen": 1})
+    for images in (20, 30, 40):
+        save_checkpoint(tmp_path, images, "f", TENSORS, {"seen": images}, Standing(good=False))
+    assert names(tmp_path) == [10, 30, 40]
+    assert load_checkpoint(tmp_path, "f").images == 40
+    assert load_checkpoint(tmp_path, "f", good=True).images == 10
+    drop_after(tmp_path, 10)
+    assert names(tmp_path) == [10]
+
+
+def test_where_none_is_good_there_is_none_to_go_back_to(tmp_path):
+    save_checkpoint(tmp_path, 10, "f", TENSORS, {}, Standing(good=False))
+    assert load_checkpoint(tmp_path, "f", good=True) is None
 
 
 def _trained(steps: int) -> tuple[torch.nn.Linear, torch.optim.Adam]:
@@ -102,3 +164,20 @@ def test_an_optimizer_of_other_parameters_is_refused():
     _, fresh = _trained(0)
     with pytest.raises(CheckpointError):
         restore_optimizer(fresh, {"seven.exp_avg": torch.zeros(1)})
+
+
+def test_the_state_of_several_groups_of_parameters_comes_back():
+    def groups():
+        torch.manual_seed(2)
+        layer = torch.nn.Linear(3, 2)
+        rates = [{"params": [layer.bias], "lr": 0.1}, {"params": [layer.weight], "lr": 0.01}]
+        return layer, torch.optim.Adam(rates, betas=(0.0, 0.99))
+
+    layer, optimizer = groups()
+    layer(torch.ones(1, 3)).square().sum().backward()
+    optimizer.step()
+    _, fresh = groups()
+    restore_optimizer(fresh, optimizer_tensors(optimizer))
+    assert [group["lr"] for group in fresh.param_groups] == [0.1, 0.01]
+    for key, value in optimizer_tensors(optimizer).items():
+        assert torch.equal(value, optimizer_tensors(fresh)[key])

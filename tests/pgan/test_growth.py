@@ -81,6 +81,13 @@ def test_resolutions_are_korkinofs():
         {"precision": "float16"},
         {"critic_rate": 0.0},
         {"r1_interval": 0},
+        {"recipe": "wgan"},
+        {"sampling": "random"},
+        {"recipe": "korkinof2018", "two_views": True},
+        {"recipe": "korkinof2018", "condition_age": True},
+        {"recipe": "korkinof2018", "augment": True},
+        {"augment_images": 0},
+        {"recompute_from": 0},
     ],
 )
 def test_settings_out_of_range_are_refused(change):
@@ -88,7 +95,9 @@ def test_settings_out_of_range_are_refused(change):
         replace(PGANSettings.tiny(), **change)
 
 
-@pytest.mark.parametrize("settings", [PGANSettings(), PGANSettings.demo(3), PGANSettings.tiny()])
+@pytest.mark.parametrize(
+    "settings", [PGANSettings(), PGANSettings.demo(3), PGANSettings.tiny(), PGANSettings.korkinof2018()]
+)
 def test_settings_survive_json(settings):
     assert PGANSettings.from_json(settings.to_json()) == settings
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from pipelines.pgan.conditions import CODE_SIZE
+from pipelines.pgan.conditions import CODE_SIZE, codes
 from pipelines.pgan.losses import critic_loss, generator_loss, r1_penalty
 from pipelines.pgan.networks import (
     Critic,
@@ -18,6 +18,7 @@ from pipelines.pgan.networks import (
     group_size,
     minibatch_stddev,
     pixel_norm,
+    spread_kernel,
 )
 from pipelines.pgan.settings import PGANSettings, resolution_of
 
@@ -49,6 +50,35 @@ def test_pixel_norm_gives_unit_mean_square_over_features():
     x = np.random.default_rng(1).standard_normal((2, 6, 3, 4))
     expected = x / np.sqrt((x**2).mean(1, keepdims=True) + 1e-8)
     np.testing.assert_allclose(pixel_norm(torch.from_numpy(x)).numpy(), expected, rtol=1e-12)
+
+
+def test_pixel_norms_gradient_is_the_formulas():
+    """Autograd through the formula in float64 against the gradient that is written out."""
+    x = torch.randn(2, 6, 3, 4, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(2, 6, 3, 4, dtype=torch.float64)
+    (expected,) = torch.autograd.grad((x / (x**2).mean(1, keepdim=True).add(1e-8).sqrt() * weights).sum(), x)
+    (gradient,) = torch.autograd.grad((pixel_norm(x) * weights).sum(), x)
+    torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-12)
+    assert torch.autograd.gradcheck(pixel_norm, x)
+
+
+def test_a_spread_kernel_adds_up_the_four_shifts():
+    weight = np.random.default_rng(3).standard_normal((2, 3, 3, 3))
+    expected = np.zeros((2, 3, 4, 4))
+    for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        expected[:, :, row : row + 3, column : column + 3] += weight
+    np.testing.assert_allclose(spread_kernel(torch.from_numpy(weight)).numpy(), expected, rtol=1e-12)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert spread_kernel(torch.from_numpy(weight).float()).dtype == torch.float32
+
+
+def test_a_network_that_knows_ages_takes_them():
+    settings = replace(PGANSettings.tiny(), condition_age=True)
+    generator, critic = Generator(settings), Critic(settings)
+    wanted = torch.from_numpy(codes(["A", "A"], ["CC", "CC"], [45.0, None]))
+    pictures = generator(torch.ones(2, 16), wanted, 3)
+    assert not torch.allclose(pictures[0], pictures[1])
+    assert critic(pictures, wanted, 3).shape == (2,)
 
 
 @pytest.mark.parametrize(("images", "size"), [(16, 4), (14, 2), (6, 3), (3, 3), (5, 1), (1, 1)])

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.pgan.conditions import ConditionError
+from pipelines.pgan.conditions import ConditionError, codes
 from pipelines.pgan.feed import read_dataset, rows_of
-from pipelines.pgan.model import ModelError
+from pipelines.pgan.model import Description, ModelError, generate, reproducible
+from pipelines.pgan.networks import Generator
 from pipelines.pgan.sampler import Sampler, latent_of, load_critic, load_sampler
 from pipelines.pgan.settings import PGANSettings
 from pipelines.pgan.training import train
@@ -94,6 +95,50 @@ def test_conditions_that_training_did_not_see_are_refused_by_name(sampler):
 
 def test_nothing_asked_gives_nothing(sampler):
     assert sampler.sample(1, [], [], []).shape == (0, 20, 16)
+
+
+def untrained(**change: object) -> Sampler:
+    """A sampler of random weights that saw A and B in both views, C in CC alone."""
+    import torch
+
+    torch.manual_seed(0)
+    settings = replace(SETTINGS, **change)
+    seen = (("A", "CC"), ("A", "MLO"), ("B", "CC"), ("B", "MLO"), ("C", "CC"))
+    return Sampler(Generator(settings), Description(settings, seen, {"generator.safetensors": "0"}, {}))
+
+
+def test_a_density_between_two_classes_lies_between_their_pictures():
+    sampler = untrained()
+    asked = codes([0.0, 0.5, 1.0], ["CC"] * 3)
+    with reproducible():
+        low, middle, high = (p.astype(float) for p in _same_latent(sampler, asked))
+    assert 0 < np.abs(middle - low).mean() < np.abs(high - low).mean()
+    assert sampler.sample(3, [0], [0.5], ["CC"]).shape == (1, 20, 16)
+
+
+def _same_latent(sampler: Sampler, asked: np.ndarray) -> np.ndarray:
+    latents = np.random.default_rng(0).standard_normal((1, 16)).astype(np.float32).repeat(len(asked), 0)
+    return generate(sampler._generator, latents, asked, 3)
+
+
+@pytest.mark.parametrize(("density", "view"), [(1.5, "MLO"), (2.5, "CC"), ("C", "MLO")])
+def test_a_density_is_refused_where_a_class_beside_it_was_not_seen(density, view):
+    with pytest.raises(ConditionError, match=r"no training images of [CD] "):
+        untrained().sample(1, [0], [density], [view])
+
+
+def test_an_age_counts_where_the_model_knows_ages_and_is_refused_elsewhere():
+    sampler = untrained(condition_age=True)
+    young, old, open_ = (sampler.sample(1, [0], ["A"], ["CC"], [age]) for age in (35, 75, None))
+    assert (young != old).any()
+    np.testing.assert_array_equal(open_, sampler.sample(1, [0], ["A"], ["CC"]))
+    with pytest.raises(ConditionError, match="without ages"):
+        untrained().sample(1, [0], ["A"], ["CC"], [50])
+
+
+def test_pairs_are_refused_by_a_model_of_single_views():
+    with pytest.raises(ConditionError, match="does not make two views"):
+        untrained().sample_pairs(1, [0], ["A"])
 
 
 def test_a_score_does_not_depend_on_the_other_pictures(published):

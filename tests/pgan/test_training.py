@@ -16,7 +16,7 @@ from pipelines.pgan.evaluation import Watch
 from pipelines.pgan.feed import Batch, Feed, NotEnoughImages, read_dataset, rows_of
 from pipelines.pgan.growth import Stage, total_images
 from pipelines.pgan.metrics import distance_to_real
-from pipelines.pgan.model import reproducible
+from pipelines.pgan.model import CRITIC, reproducible
 from pipelines.pgan.networks import group_size
 from pipelines.pgan.settings import PGANSettings
 from pipelines.pgan.training import TrainingStopped, TrainingSummary, train
@@ -24,18 +24,22 @@ from pipelines.storage.digests import sha256_of_file
 
 FILES = {
     "generator.safetensors",
-    "critic.safetensors",
+    "restricted/critic.safetensors",
+    "restricted/embedding.safetensors",
     "model.json",
+    "MODEL_CARD.md",
     "report.json",
     "losses.json",
     "losses.png",
     "samples.png",
+    "samples_5x4.png",
+    "samples_10x8.png",
 }
 SETTINGS = replace(PGANSettings.tiny(), stable_images=(48, 48, 48), fade_images=(0, 24, 24), checkpoint_every=64)
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {path.name: sha256_of_file(path) for path in folder.iterdir()}
+    return {str(path.relative_to(folder)): sha256_of_file(path) for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -117,10 +121,10 @@ def test_progress_counts_up_to_the_total(unbroken):
 
 def test_the_model_describes_itself(dataset, unbroken):
     folder, summary, _ = unbroken
-    assert {path.name for path in folder.iterdir()} == FILES
+    assert set(digests(folder)) == FILES
     model = json.loads((folder / "model.json").read_text())
     assert model["resolution"] == [20, 16] == list(summary.resolution)
-    assert model["sha256"] == {n: digests(folder)[n] for n in ("generator.safetensors", "critic.safetensors")}
+    assert model["sha256"] == {n: digests(folder)[n] for n in ("generator.safetensors", CRITIC)}
     assert model["conditions"] == [[d, v] for d in "ABCD" for v in ("CC", "MLO")]
     assert model["training_images"] == summary.training_images == 24
     assert model["calibration"]["images"] == 4

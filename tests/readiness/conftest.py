@@ -283,8 +283,12 @@ def world():
             {
                 "sliced_wasserstein": {"generated": {"mean": 30.0}, "real": {"mean": 10.0}},
                 "diversity": {"mean": 0.8},
+                "neighborhood": {"generated": {"recall": 0.7}, "real": {"recall": 0.9}},
+                "fidelity": {"generated": {"recovered": 0.85}},
             }
         ],
+        "rollbacks": [{"reason": "collapse"}],
+        "critic_scores": {"membership_auc": 0.6},
         "density": {"generated": {"spearman": 0.7}},
     }
     return world

@@ -36,6 +36,13 @@ def drop_from(table, index):
     return change
 
 
+def last_level(**values):
+    def change(world):
+        world.model = {**world.model, "levels": [{**world.model["levels"][-1], **values}]}
+
+    return change
+
+
 def model(**values):
     def change(world):
         world.model = {**world.model, **values}
@@ -115,8 +122,10 @@ BREAKS = {
     "classes_to_tell_apart": one_density,
     "deficits_named": set_in("plan", 2, real=7),
     "losses_finite": lambda world: world.losses.append({"critic": float("nan")}),
-    "no_collapse": model(levels=[{"diversity": {"mean": 0.1}, "sliced_wasserstein": {}}]),
-    "distance_to_real_measured": model(levels=[{"diversity": {"mean": 0.8}, "sliced_wasserstein": {}}]),
+    "no_collapse": last_level(diversity={"mean": 0.1}),
+    "distance_to_real_measured": last_level(sliced_wasserstein={}),
+    "recall_measured": last_level(neighborhood={"generated": None, "real": None}),
+    "class_fidelity_measured": last_level(fidelity={"generated": {"recovered": None}}),
     "requested_density_followed": model(density={"generated": {"spearman": -0.2}}),
     "quota_reached": set_in("synthetic", 0, verdict="rejected", reason="copy"),
     "no_copy_of_a_training_image": set_in("synthetic", 0, nearest_distance=1.0),
@@ -170,6 +179,8 @@ def test_counts_of_every_rung(world, tmp_path):
     assert (of_set["synthetic_kept"], of_set["synthetic_rejected"]) == (4, 4)
     assert of_set["synthetic_density_correlation"] == pytest.approx(1.0)
     assert of_set["pgan_distance_ratio"] == pytest.approx(3.0)
+    assert (of_set["pgan_recall"], of_set["pgan_recall_of_real"], of_set["pgan_class_recovered"]) == (0.7, 0.9, 0.85)
+    assert (of_set["pgan_rollbacks"], of_set["pgan_membership_auc"]) == (1, 0.6)
 
 
 def test_harmonization_is_judged_on_held_out_patients_where_they_were_measured(world, tmp_path):
