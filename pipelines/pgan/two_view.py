@@ -2,6 +2,10 @@
 
 Pictures are (n, 2, rows, columns), CC before MLO. Below the heads both views are drawn from the same features, by
 weights of their own: rough, but what those levels are for is to be grown from.
+
+Measured at 40×32 on 950 drawn breasts in 130 CPU-seconds, far from converged: both views as two channels of one
+picture came nearer to the real ones (sliced Wasserstein 123 and 101 against 150 and 118) since they were shown 40 %
+more pictures. Heads are kept all the same: their critic knows single views too, which calibration and screening need.
 """
 
 import torch
