@@ -27,6 +27,9 @@ RUNGS: dict[str, tuple[str, ...]] = {
     "synthetic": ("synthetic/images", "synthetic/augmented_dataset"),
     "worth": ("evaluation/downstream",),
 }
+ON_THE_MODEL = ("synthetic", "worth")
+"""Rungs that stand on the pGAN."""
+
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -59,7 +62,7 @@ def climb_ladder(ladder: Ladder, training: Training, until: str) -> int:
         for partition in deliveries:
             failures += _execute(definitions, "climb", each, instance, partition)
         over_all = [a for a in wanted if a not in PER_DELIVERY]
-        after = [a for a in over_all if a.startswith("synthetic/")]
+        after = [a for rung in ON_THE_MODEL for a in RUNGS[rung] if a in over_all]
         if after:  # what stands on the model is a run of its own: a night whose budget ends leaves no model
             hindered = _execute(definitions, "augment", [a for a in over_all if a not in after], instance, None)
             over_all = [] if read_underway(zones.workspace("pgan/model")) else after
