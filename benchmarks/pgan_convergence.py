@@ -37,6 +37,7 @@ from pipelines.storage.pyramid import FOLDER, level_name
 from pipelines.storage.shards import ShardWriter
 from pipelines.storage.tables import DATASET, write_table
 
+WATCHED = 1.35  # what glances, figures and checkpoints take, as a multiple of the steps alone
 SPACING = 1.45  # mm a pixel at 160×128, of which 80×64 are the means
 LIMITS = (
     ("sliced_wasserstein", "at most", 30.0),
@@ -104,7 +105,7 @@ def fitted(settings: PGANSettings, dataset: Path, seconds: float) -> PGANSetting
                 engine.step(feed.batch(step * size, size, level), Stage(level, 1.0, False), step * size)
             each = (time.process_time() - start) / 8 / size
             expected += each * (settings.stable_images[level - 1] + settings.fade_images[level - 1])
-    return scaled_schedule(settings, feed.table.num_rows, round(total_images(settings) * seconds / expected))
+    return scaled_schedule(settings, feed.table.num_rows, round(total_images(settings) * seconds / WATCHED / expected))
 
 
 def draw_dataset(folder: Path, pictures: int) -> Path:
