@@ -105,8 +105,9 @@ def _audit(pair: _Pair, *, key: Key, profile: Profile) -> tuple[bool, bool, bool
     moved = profile.is_on("retain_longitudinal_modified_dates")
     days = Pseudonyms(key).days(pair.patient, profile.most_days) if moved else 0
     with quiet():
-        header = read_header(pair.written).dataset
+        read = read_header(pair.written)
+        header, has_pixels = read.dataset, read.pixels is not None and read.pixels.length > 0
         unmarked = header.get("PatientIdentityRemoved") != "YES" or any(mark not in header for mark in _MARKS)
         codes = {item.get("CodeValue") for item in header.get("DeidentificationMethodCodeSequence") or ()}
     left = survivors(pair.source, pair.written, profile, pair.location, days, pair.study)
-    return left > 0, unmarked, "Rows" in header and CLEAN_PIXEL_DATA not in codes
+    return left > 0, unmarked, has_pixels and CLEAN_PIXEL_DATA not in codes

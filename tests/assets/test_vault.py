@@ -70,7 +70,7 @@ def test_level_c_stands_with_its_checks_and_facts(climbed: Climbed) -> None:
     assert climbed.result.success
     checks = {e.check_name: e for e in climbed.result.get_asset_check_evaluations()}
     assert {"no_identifier_left", "no_study_of_two_patients", "pseudonyms_in_crosswalk"} <= set(checks)
-    assert all(e.passed for e in checks.values())
+    assert {name for name, e in checks.items() if not e.passed} == {"pictures_searched_for_text"}  # not by its profile
     [made] = climbed.result.asset_materializations_for_node("level_c__objects")
     metadata = {name: value.value for name, value in made.metadata.items()}
     ladder = climbed.ladder
