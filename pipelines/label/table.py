@@ -60,7 +60,8 @@ def densities_between(text: str | None) -> str | None:
     found = _RANGE.fullmatch(value)
     if not found:
         return None
-    named = "".join(DENSITIES)[DENSITIES.index(GRADES[found["low"]]) : DENSITIES.index(GRADES[found["high"]]) + 1]
+    low, high = (DENSITIES.index(GRADES[found[end]]) for end in ("low", "high"))
+    named = "".join(DENSITIES[low : high + 1])
     return named if named in DENSITY_SETS else None
 
 
@@ -132,8 +133,12 @@ def _densities(row: dict[str, Any], scale: str | None) -> tuple[str | None, str]
 
 def _three_class(value: str | None) -> str | None:
     """What a value that only the three-class scale has may mean."""
-    plain = " ".join((value or "").lower().replace("-", " ").split())
-    return THREE_CLASSES.get(plain) if plain != "d" else None
+    text = (value or "").lower()
+    for words in (text, re.sub(rf"^{_BEFORE}", "", text)):  # "dense" may belong to the class or to what stands before
+        plain = " ".join(words.replace("-", " ").split())
+        if plain != "d" and plain in THREE_CLASSES:
+            return THREE_CLASSES[plain]
+    return None
 
 
 def _is_bare_d(row: dict[str, Any]) -> bool:

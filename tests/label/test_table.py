@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipelines.deidentify.texts import DENSITY_VALUE
@@ -36,6 +36,8 @@ def test_values_between_categories_are_sets(text, expected):
 
 
 @settings(deadline=None)
+@example("BIRADSF")
+@example("BI-RADS: G")
 @given(st.from_regex(DENSITY_VALUE, fullmatch=True).filter(lambda text: len(text) <= 16))
 def test_every_value_that_level_c_hands_on_gives_a_vote(text):
     (vote,) = read_table(delivered({"file_id": "F-1", "density": text}))
@@ -108,6 +110,9 @@ def test_a_column_map_has_said_what_a_value_means():
 def test_three_class_is_told_by_its_own_values():
     assert is_three_class(["D", None, "g"])
     assert is_three_class(["Fatty"])
+    assert is_three_class(["ACR F"])
+    assert is_three_class(["dense-glandular"])
+    assert not is_three_class(["ACR D", "Density: A"])
     assert not is_three_class(["A", "B", "C", "D", "", None, "1"])
 
 
