@@ -9,7 +9,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets.automation import AUGMENTATION, OVER_ALL, PER_DELIVERY
+from assets.automation import AUGMENTATION, OVER_ALL, PER_DELIVERY, REPORT, WORTH
 from assets.leaving import published_figures
 from assets.level_a import tables_of
 from assets.level_c import objects_figures_in
@@ -42,8 +42,7 @@ from pipelines.storage.tables import (
 )
 from pipelines.storage.workers import Workers
 
-KEY = "evaluation/readiness_report"
-WORTH_KEY = "evaluation/downstream"
+KEY = REPORT
 UPSTREAM = (*PER_DELIVERY, *OVER_ALL, *AUGMENTATION)
 
 
@@ -54,7 +53,7 @@ def worth_settings_of(training: Training) -> WorthSettings:
     return replace(settings, classifier=replace(settings.classifier, device=training.chosen_device))
 
 
-@rung(WORTH_KEY, deps=["level_a/dataset", "synthetic/augmented_dataset"], kinds={"pytorch", "parquet"}, pool="gpu")
+@rung(WORTH, deps=["level_a/dataset", "synthetic/augmented_dataset"], kinds={"pytorch", "parquet"}, pool="gpu")
 def downstream(context: dg.AssetExecutionContext, ladder: Ladder, training: Training) -> dg.MaterializeResult:
     """Does it help? A density classifier taught by real, classically changed and synthetic pictures, tested on real."""
     settings = worth_settings_of(training)
@@ -80,7 +79,7 @@ def downstream(context: dg.AssetExecutionContext, ladder: Ladder, training: Trai
         )
 
     made = ladder.make(
-        WORTH_KEY,
+        WORTH,
         "",
         inputs=lambda: ladder.digests("level_a/dataset", "synthetic/augmented_dataset"),
         parameters={"settings": sha256_of_json(asdict(settings))},
@@ -94,12 +93,12 @@ def downstream(context: dg.AssetExecutionContext, ladder: Ladder, training: Trai
         "table": dg.MetadataValue.path(made.folder / "downstream.parquet"),
     }
     found = figures.worth_figures(read_table(made.folder / "downstream.parquet", DOWNSTREAM))
-    return made.result(metadata, check_results(check(WORTH_KEY, found)))
+    return made.result(metadata, check_results(check(WORTH, found)))
 
 
 @rung(
     KEY,
-    deps=["level_b/harmonization", "level_a/dataset", "level_a/export", "synthetic/augmented_dataset", WORTH_KEY],
+    deps=["level_b/harmonization", "level_a/dataset", "level_a/export", "synthetic/augmented_dataset", WORTH],
     kinds={"json", "html"},
 )
 def readiness_report(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeResult:
@@ -205,10 +204,10 @@ def measure_set(ladder: Ladder, images: pa.Table) -> Measured:
                     folder_of = root("synthetic/augmented_dataset")
                     augmented = read_table(folder_of / "augmented.parquet", AUGMENTED)
                     measured |= figures.augmented_figures(dataset, augmented)
-                    if stands(ladder, WORTH_KEY, "level_a/dataset", "synthetic/augmented_dataset"):
-                        worth = read_table(root(WORTH_KEY) / "downstream.parquet", DOWNSTREAM)
+                    if stands(ladder, WORTH, "level_a/dataset", "synthetic/augmented_dataset"):
+                        worth = read_table(root(WORTH) / "downstream.parquet", DOWNSTREAM)
                         measured |= figures.worth_figures(worth)
-                        exhibits = with_worth(exhibits, root(WORTH_KEY))
+                        exhibits = with_worth(exhibits, root(WORTH))
     return Measured(measured, exhibits, exclusions, synthetic)
 
 
