@@ -113,4 +113,4 @@ class GradientMeter:
 
     def state(self) -> list[list[float]]:
         """What a checkpoint holds of it."""
-        return torch.stack(list(self._norms)).tolist() if self._norms else []
+        return [norm.tolist() for norm in self._norms]  # one by one: those of a checkpoint lie on the CPU

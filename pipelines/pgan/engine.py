@@ -18,6 +18,7 @@ from pipelines.pgan.feed import Batch
 from pipelines.pgan.growth import Stage
 from pipelines.pgan.networks import blend, doubled
 from pipelines.pgan.recipes import Recipe, critic_of, generator_of, recipe_of
+from pipelines.pgan.replay import Inputs, Kind, Replay
 from pipelines.pgan.settings import PGANSettings, SettingsError, resolution_of
 
 PENALTY = "penalty"
@@ -71,11 +72,15 @@ class Part:
 
 
 def _adam(network: torch.nn.Module, rate: float) -> torch.optim.Adam:
-    return torch.optim.Adam(network.parameters(), rate, betas=(0.0, 0.99), eps=1e-8, fused=True)
+    parameters = list(network.parameters())
+    recorded = parameters[0].is_cuda
+    return torch.optim.Adam(parameters, rate, betas=(0.0, 0.99), eps=1e-8, fused=True, capturable=recorded)
 
 
 def _mean(gradients: Sequence[Gradients]) -> list[torch.Tensor | None]:
     """The mean of several parts' gradients, summed in order."""
+    if len(gradients) == 1:
+        return list(gradients[0])
     means = []
     for own in zip(*gradients, strict=True):
         present = [gradient for gradient in own if gradient is not None]
@@ -114,6 +119,7 @@ class Engine:
         self.critic_optimizer = _adam(self.critic, settings.critic_rate)
         self._threads = ThreadPoolExecutor(settings.parts)
         self._generate, self._score = self._compiled(self.generator), self._compiled(self.critic)
+        self._replay = Replay()
 
     def _compiled(self, network: torch.nn.Module) -> Callable[..., torch.Tensor]:
         """The network's plain pass, compiled on a GPU; R1, which a compiled pass cannot do, uses the network itself."""
@@ -135,17 +141,15 @@ class Engine:
 
         The generated pictures are made once and serve both networks. A non-finite loss shows in the tally alone.
         """
-        parts = self._split(batch, stage)
+        inputs = self._inputs(batch, stage)
         lazy = self.steps % self.recipe.interval == 0
-        self._update(self.critic_optimizer, self._spread(lambda part: self._judge(part, lazy), parts))
-        self.critic.requires_grad_(False)
-        self._update(self.generator_optimizer, self._spread(self._persuade, parts))
-        self.critic.requires_grad_(True)
+        kind = Kind(stage.level, stage.fading, lazy, len(batch.codes))
+        recordable = self.device.type == "cuda" and self.world == 1 and "warps" not in inputs
+        run = self._replay if recordable else lambda kind, inputs, work: work(inputs)
+        figures = run(kind, inputs, lambda inputs: self._train(kind, inputs))
         shown = len(batch.codes) * self.world
         pace = self.recipe.pace(shown, images)
         torch._foreach_lerp_(list(self.average.parameters()), [p.detach() for p in self.generator.parameters()], pace)
-        figures = torch.stack([torch.stack(part.figures) for part in parts]).mean(dim=0)
-        distributed.average([figures])
         self.tally.sums += figures
         self.tally.steps += 1
         self.tally.penalties += lazy
@@ -153,22 +157,43 @@ class Engine:
             self.steering.see(float(figures[FIGURES.index("real_sign")]), shown)
         self.steps += 1
 
-    def _split(self, batch: Batch, stage: Stage) -> list[Part]:
-        alpha = torch.tensor(stage.alpha, device=self.device)
-        real = torch.from_numpy(batch.pictures).to(self.device, non_blocking=True)
-        codes = torch.from_numpy(batch.codes).to(self.device, non_blocking=True)
-        if stage.fading:
-            real = blend(doubled(functional.avg_pool2d(real, 2)), real, alpha)
-        whole = len(real) * self.world
-        latents = self._own(torch.randn(whole, self.settings.latent_size, generator=self.latents))
-        mix = torch.rand(whole, 1, 1, 1, generator=self.latents) if self.recipe.mixes else torch.zeros(whole, 1, 1, 1)
-        warps = None
+    def _train(self, kind: Kind, inputs: Inputs) -> torch.Tensor:
+        """Critic's step and generator's step; the figures' means over all parts and processes."""
+        parts = self._split(inputs, kind.level, kind.fading)
+        self._update(self.critic_optimizer, self._spread(lambda part: self._judge(part, kind.lazy), parts))
+        self.critic.requires_grad_(False)
+        self._update(self.generator_optimizer, self._spread(self._persuade, parts))
+        self.critic.requires_grad_(True)
+        figures = torch.stack([torch.stack(part.figures) for part in parts]).mean(dim=0)
+        distributed.average([figures])
+        return figures
+
+    def _inputs(self, batch: Batch, stage: Stage) -> dict[str, torch.Tensor]:
+        """All that a step is a function of, beside weights and optimizers, on the device."""
+        whole = len(batch.codes) * self.world
+        inputs = {
+            "real": torch.from_numpy(batch.pictures).to(self.device, non_blocking=True),
+            "codes": torch.from_numpy(batch.codes).to(self.device, non_blocking=True),
+            "alpha": torch.full((), stage.alpha, device=self.device),
+            "latents": self._own(torch.randn(whole, self.settings.latent_size, generator=self.latents)),
+        }
+        if self.recipe.mixes:
+            inputs["mix"] = self._own(torch.rand(whole, 1, 1, 1, generator=self.latents))
         if self.steering.probability > 0:
             shape, chance = resolution_of(stage.level), self.steering.probability
             own, warps = (self._own(draw_warps(whole, shape, chance, self.latents)) for _ in range(2))
-            real = warp(real, own)
-        at, parts = (stage.level, alpha, stage.fading), self.settings.parts // self.world
-        mix = self._own(mix)
+            inputs |= {"real_warps": own, "warps": warps}
+        return inputs
+
+    def _split(self, inputs: Inputs, level: int, fading: bool) -> list[Part]:
+        real, codes, alpha, latents = (inputs[name] for name in ("real", "codes", "alpha", "latents"))
+        if fading:
+            real = blend(doubled(functional.avg_pool2d(real, 2)), real, alpha)
+        warps = inputs.get("warps")
+        if warps is not None:
+            real = warp(real, inputs["real_warps"])
+        mix = inputs["mix"] if self.recipe.mixes else torch.zeros(len(real), 1, 1, 1, device=self.device)
+        at, parts = (level, alpha, fading), self.settings.parts // self.world
         # Every other image: since the classes take turns, the statistic's groups stay within a class.
         cuts = [slice(i, None, parts) for i in range(parts)]
         return [
@@ -177,8 +202,9 @@ class Engine:
         ]
 
     def _own(self, drawn: torch.Tensor) -> torch.Tensor:
-        """This process' share of what was drawn for the whole batch."""
-        return drawn[self.rank :: self.world].to(self.device)
+        """This process' share of what was drawn for the whole batch; on a GPU by a copy that is not waited for."""
+        own = drawn[self.rank :: self.world]
+        return own.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else own
 
     def _spread(self, work: Callable[[Part], Gradients], parts: list[Part]) -> list[Gradients]:
         """One function over all parts, side by side on a CPU; the results in the parts' order."""
@@ -225,13 +251,16 @@ class Engine:
         """Step with the mean of the parts' gradients over all processes; parameters of levels not in use have none."""
         means = _mean(gradients)
         distributed.average([mean for mean in means if mean is not None])
+        kept, new = [], []
         for parameter, mean in zip(optimizer.param_groups[0]["params"], means, strict=True):
             if mean is None:
                 parameter.grad = None
                 continue
             if parameter.grad is None:  # in its memory format: the fused Adam takes that for granted
                 parameter.grad = torch.empty_like(parameter)
-            parameter.grad.copy_(mean)
+            kept.append(parameter.grad)
+            new.append(mean)
+        torch._foreach_copy_(kept, new)  # on a GPU one kernel, not one a parameter
         optimizer.step()
 
     def take_tally(self) -> dict[str, float]:

@@ -172,7 +172,9 @@ class Feed:
         rows, size = units.ravel(), resolution_of(level)
         pictures = self._room((len(rows), *size))
         _unit(self.pyramid.take(self._places.take(pa.array(rows)), size), pictures)
-        return Batch(pictures.reshape(*units.shape, *size), self._codes[units[:, 0]])
+        asked = self._room((len(units), self._codes.shape[1]))
+        asked[:] = self._codes[units[:, 0]]
+        return Batch(pictures.reshape(*units.shape, *size), asked)
 
     def _room(self, shape: tuple[int, ...]) -> np.ndarray:
         if not self._pinned:

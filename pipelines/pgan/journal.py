@@ -74,7 +74,7 @@ class Journal:
         """The most memory in bytes: of this process, and of tensors on the GPU where one is used."""
         peak = {"process bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
         if self._device.type == "cuda":
-            peak["gpu bytes"] = torch.cuda.max_memory_allocated(self._device)
+            peak["gpu bytes"] = torch.cuda.max_memory_reserved(self._device)  # recorded steps included
         return peak
 
     def close(self, images: int) -> None:

@@ -12,16 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from pipelines.pgan.conditions import VIEW
-from pipelines.pgan.networks import (
-    Critic,
-    EqualizedConvolution,
-    EqualizedLinear,
-    Generator,
-    activate,
-    blend,
-    doubled,
-    minibatch_stddev,
-)
+from pipelines.pgan.layers import EqualizedConvolution, EqualizedLinear, ToGray, activate
+from pipelines.pgan.networks import Critic, Generator, blend, doubled, minibatch_stddev
 from pipelines.pgan.settings import HEAD_LEVELS, PGANSettings
 
 
@@ -37,8 +29,8 @@ class TwoViewGenerator(Generator):
         self.mlo_up = nn.ModuleList(EqualizedConvolution(maps(s - 1), maps(s), resample="up") for s in stages)
         self.mlo_convolution = nn.ModuleList(EqualizedConvolution(maps(s), maps(s)) for s in stages)
         for s in stages:
-            self.to_gray[s - 1] = EqualizedConvolution(maps(s), 1, 1, 1.0)
-        self.mlo_to_gray = nn.ModuleList(EqualizedConvolution(maps(s), 1, 1, 1.0) for s in stages)
+            self.to_gray[s - 1] = ToGray(maps(s), 1)
+        self.mlo_to_gray = nn.ModuleList(ToGray(maps(s), 1) for s in stages)
 
     def forward(
         self, latents: Tensor, codes: Tensor, level: int, alpha: Tensor | float = 1.0, fading: bool = False

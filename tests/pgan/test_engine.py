@@ -109,7 +109,7 @@ def test_gradients_of_parts_are_their_mean(parts, monkeypatch):
     settings = replace(SETTINGS, parts=parts, batch_sizes=(16,) * 3)
     engine, batch = Engine(settings), batch_of(3, 16)
     engine.critic.double()
-    pieces = engine._split(batch, STAGE)
+    pieces = engine._split(engine._inputs(batch, STAGE), STAGE.level, STAGE.fading)
     assert [len(piece.real) for piece in pieces] == [16 // parts] * parts
     total = None
     for piece in pieces:

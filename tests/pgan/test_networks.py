@@ -9,67 +9,13 @@ from torch.nn import functional
 
 from pipelines.pgan.conditions import CODE_SIZE, codes
 from pipelines.pgan.losses import critic_loss, generator_loss, r1_penalty
-from pipelines.pgan.networks import (
-    Critic,
-    EqualizedConvolution,
-    EqualizedLinear,
-    Generator,
-    blend,
-    group_size,
-    minibatch_stddev,
-    pixel_norm,
-    spread_kernel,
-)
+from pipelines.pgan.networks import Critic, Generator, blend, group_size, minibatch_stddev
 from pipelines.pgan.settings import PGANSettings, resolution_of
 
 
 @pytest.fixture(autouse=True)
 def fixed_seed():
     torch.manual_seed(0)
-
-
-def test_equalized_weights_have_unit_variance_and_keep_the_signal():
-    layer = EqualizedConvolution(64, 96, 3, gain=1.0)
-    assert layer.weight.std().item() == pytest.approx(1.0, abs=0.02)
-    assert layer.scale == pytest.approx(1 / np.sqrt(64 * 9))
-    linear = EqualizedLinear(400, 500, gain=1.0)
-    x = torch.randn(200, 400)
-    assert linear(x).std().item() == pytest.approx(1.0, abs=0.03)
-
-
-def test_equalized_linear_is_the_scaled_product():
-    layer = EqualizedLinear(7, 3).double()
-    torch.nn.init.normal_(layer.bias)
-    x = np.random.default_rng(0).standard_normal((5, 7))
-    weight, bias = layer.weight.detach().numpy(), layer.bias.detach().numpy()
-    expected = x @ weight.T * np.sqrt(2 / 7) + bias
-    np.testing.assert_allclose(layer(torch.from_numpy(x)).detach().numpy(), expected, rtol=1e-12)
-
-
-def test_pixel_norm_gives_unit_mean_square_over_features():
-    x = np.random.default_rng(1).standard_normal((2, 6, 3, 4))
-    expected = x / np.sqrt((x**2).mean(1, keepdims=True) + 1e-8)
-    np.testing.assert_allclose(pixel_norm(torch.from_numpy(x)).numpy(), expected, rtol=1e-12)
-
-
-def test_pixel_norms_gradient_is_the_formulas():
-    """Autograd through the formula in float64 against the gradient that is written out."""
-    x = torch.randn(2, 6, 3, 4, dtype=torch.float64, requires_grad=True)
-    weights = torch.randn(2, 6, 3, 4, dtype=torch.float64)
-    (expected,) = torch.autograd.grad((x / (x**2).mean(1, keepdim=True).add(1e-8).sqrt() * weights).sum(), x)
-    (gradient,) = torch.autograd.grad((pixel_norm(x) * weights).sum(), x)
-    torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-12)
-    assert torch.autograd.gradcheck(pixel_norm, x)
-
-
-def test_a_spread_kernel_adds_up_the_four_shifts():
-    weight = np.random.default_rng(3).standard_normal((2, 3, 3, 3))
-    expected = np.zeros((2, 3, 4, 4))
-    for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        expected[:, :, row : row + 3, column : column + 3] += weight
-    np.testing.assert_allclose(spread_kernel(torch.from_numpy(weight)).numpy(), expected, rtol=1e-12)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert spread_kernel(torch.from_numpy(weight).float()).dtype == torch.float32
 
 
 def test_a_network_that_knows_ages_takes_them():
@@ -96,23 +42,6 @@ def test_minibatch_statistic_is_the_deviation_within_strided_groups():
 
 def test_minibatch_statistic_of_a_single_image_is_zero():
     assert minibatch_stddev(torch.randn(1, 3, 2, 2)).abs().max().item() < 2e-4
-
-
-def test_fused_doubling_is_nearest_then_convolution():
-    layer = EqualizedConvolution(3, 5, resample="up").double()
-    torch.nn.init.normal_(layer.bias)
-    x = torch.randn(2, 3, 6, 5, dtype=torch.float64)
-    doubled = functional.interpolate(x, scale_factor=2.0, mode="nearest")
-    expected = functional.conv2d(doubled, layer.weight * layer.scale, layer.bias, padding=1)
-    torch.testing.assert_close(layer(x), expected, rtol=1e-12, atol=1e-12)
-
-
-def test_fused_halving_is_convolution_then_averaging():
-    layer = EqualizedConvolution(3, 5, resample="down").double()
-    torch.nn.init.normal_(layer.bias)
-    x = torch.randn(2, 3, 6, 8, dtype=torch.float64)
-    convolved = functional.conv2d(x, layer.weight * layer.scale, layer.bias, padding=1)
-    torch.testing.assert_close(layer(x), functional.avg_pool2d(convolved, 2), rtol=1e-12, atol=1e-12)
 
 
 def test_blend_is_linear_between_old_and_new():

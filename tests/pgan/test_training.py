@@ -219,7 +219,7 @@ def test_a_step_follows_the_gradient_of_the_mean_over_parts(dataset):
         doubled = Batch(batch.pictures[:2].repeat(2, 0), batch.codes[:2].repeat(2, 0))
         engine.latents.manual_seed(5)
         with reproducible():
-            pieces = engine._split(doubled, Stage(1, 1.0, False))
+            pieces = engine._split(engine._inputs(doubled, Stage(1, 1.0, False)), 1, False)
             latents = torch.randn(2, SETTINGS.latent_size, generator=engine.latents).repeat_interleave(2, dim=0)
             for index, piece in enumerate(pieces):
                 piece.latents = latents[index::parts]
@@ -245,7 +245,7 @@ def test_the_memory_format_does_not_change_what_is_learned(dataset):
 def test_the_minibatch_statistics_groups_lie_within_a_class(dataset):
     feed = Feed(dataset, rows_of(read_dataset(dataset), "train"), 0)
     engine = Engine(SETTINGS)
-    for part in engine._split(feed.batch(0, 16, 1), Stage(1, 1.0, False)):
+    for part in engine._split(engine._inputs(feed.batch(0, 16, 1), Stage(1, 1.0, False)), 1, False):
         densities = part.codes[:, :3].sum(dim=1).reshape(group_size(len(part.codes)), -1)
         assert (densities == densities[0]).all()
 
