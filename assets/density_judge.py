@@ -10,6 +10,8 @@ import numpy as np
 from pipelines.label.density_model import DensityModel, fit
 from pipelines.label.percent_density import features, measure
 from pipelines.pgan.fidelity import Estimator, Judge
+from pipelines.synthesize.breast import clear_air, find_breast
+from pipelines.synthesize.settings import SynthesisSettings
 
 
 def teach(
@@ -38,9 +40,19 @@ def _judge(model: DensityModel) -> Judge:
     return judge
 
 
+def _clear(picture: np.ndarray) -> np.ndarray:
+    return clear_air(picture, find_breast(picture, SynthesisSettings.air_floor), SynthesisSettings.air_floor)
+
+
 def _measured(pictures: np.ndarray, views: Sequence[str]) -> tuple[list[int], np.ndarray]:
-    """Which pictures can be measured, and their measures."""
-    found = {i: features(m) for i, (p, v) in enumerate(zip(pictures, views, strict=True)) if (m := measure(p, v))}
+    """Which pictures can be measured, and their measures.
+
+    The air of each is cleared first, as that of published pictures is: a generator leaves a haze in it, which is no
+    breast.
+    """
+    found = {
+        i: features(m) for i, (p, v) in enumerate(zip(pictures, views, strict=True)) if (m := measure(_clear(p), v))
+    }
     return list(found), np.stack(list(found.values())) if found else np.empty((0, 0))
 
 

@@ -43,3 +43,13 @@ def test_a_picture_without_a_breast_is_not_judged():
     assert first is None
     assert second in "AB"
     assert judge(pictures[:1], ["CC"]) == [None]
+
+
+def test_haze_in_the_air_changes_no_judgement():
+    learned_from, asked = noisy(0, "ABCD" * 10), noisy(1, "ABCD" * 5)
+    judge = teach(learned_from.gray, learned_from.views, learned_from.densities, learned_from.patients)
+    haze = np.random.default_rng(2).integers(0, 40, asked.gray.shape).astype(np.uint16)
+    hazy = np.where(asked.gray == 0, haze, asked.gray)
+    judged = judge(hazy, asked.views)
+    assert sum(d == found for d, found in zip(asked.densities, judged, strict=True)) >= 17
+    assert sum(a == b for a, b in zip(judged, judge(asked.gray, asked.views), strict=True)) >= 19
