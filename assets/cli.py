@@ -56,6 +56,9 @@ def run(
     images: Annotated[
         str, typer.Option(help="Images that the whole training shows, or data: 1,000 times each at most.")
     ] = "",
+    training_processes: Annotated[
+        int, typer.Option(min=1, help="Processes that share the training, such as the machine's GPUs.")
+    ] = 1,
 ) -> None:
     """Climb the whole ladder up to a rung; what stands already, current and whole, is not made again."""
     from assets.home import AlreadyRunningError
@@ -71,7 +74,9 @@ def run(
     except ValueError as error:
         _stop(str(error))
     ladder = Ladder(data=str(data.absolute()), inbox=str(inbox.absolute()) if inbox else "", processes=processes)
-    training = Training(preset=preset, device=device, seed=seed, budget=budget, images=images)
+    training = Training(
+        preset=preset, device=device, seed=seed, budget=budget, images=images, processes=training_processes
+    )
     try:
         code = climb_ladder(ladder, training, until.value)
     except (AlreadyRunningError, VaultKeyError) as error:

@@ -46,6 +46,9 @@ def settings_of(training: Training, images_at_hand: int) -> PGANSettings:
     if training.chosen_preset not in presets:
         raise ValueError(f"unknown pGAN preset; known: {', '.join(presets)}")
     settings = replace(presets[training.chosen_preset](), seed=training.seed, device=training.chosen_device)
+    processes = training.chosen_processes
+    if settings.parts % processes:
+        settings = replace(settings, parts=processes)
     images = training.chosen_images
     if not images:
         return settings
@@ -79,6 +82,7 @@ def model(
             errors=str(ladder.errors),
             budget=training.chosen_budget,
             settings=settings.to_json(),
+            processes=training.chosen_processes,
         )
         outcome = train_apart(context, work, workspace / "work.json")
         if outcome["outcome"] == "in_training":

@@ -2,7 +2,7 @@
 
 It knows no Dagster but the pipe: a crash of it (a GPU fault, the kernel's memory killer) leaves the daemon alive. Its
 work is a JSON file; what it sends are counts, figures and reason codes. On SIGINT or SIGTERM, and when its parent is
-gone, it writes a checkpoint and ends.
+gone, it writes a checkpoint and ends. Of several processes at one work (``pgan_followers``) the first does all this.
 """
 
 import fcntl
@@ -11,13 +11,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from dagster_pipes import PipesContext, open_dagster_pipes
 
+from assets.pgan_followers import end_with, led, rank
 from pipelines.pgan.budget import Budget, Night
 from pipelines.pgan.settings import PGANSettings
 from pipelines.storage.accounts import write_account
@@ -30,7 +31,7 @@ ASSET = "pgan/model"
 @dataclass(frozen=True)
 class Work:
     """What is to be trained: the level A folder, where files, checkpoints, logs and accounts of errors go; budget,
-    settings, and the process that waits for it."""
+    settings, how many processes share it, and the process that waits for it."""
 
     dataset: str
     folder: str
@@ -39,6 +40,7 @@ class Work:
     errors: str
     budget: str
     settings: dict[str, Any]
+    processes: int = 1
     parent: int = field(default_factory=os.getpid)
 
     def write(self, path: Path) -> None:
@@ -53,7 +55,10 @@ class Work:
 
 
 class Wish:
-    """The wish to stop: by a signal, by the end of the night, or because nobody is left to take the result."""
+    """The wish to stop: by a signal, by the end of the night, or because nobody is left to take the result.
+
+    Of several processes the first is asked alone.
+    """
 
     def __init__(self, night: Night, parent: int) -> None:
         self._night, self._parent = night, parent
@@ -85,7 +90,7 @@ def train_work(work: Work, tell: Callable[[dict[str, Any]], None]) -> dict[str, 
         tell({"progress": [done, total]})
 
     try:
-        with _alone(Path(work.checkpoints)):
+        with nullcontext() if rank() else _alone(Path(work.checkpoints)):
             summary = train(
                 Path(work.dataset),
                 settings=PGANSettings.from_json(work.settings),
@@ -141,8 +146,22 @@ def every(times: int, send: Callable[[dict[str, Any]], None]) -> Callable[[dict[
 def main(path: Path) -> int:
     """Do the work that a file describes and report through the pipe; 0, or 1 where it failed for no known reason."""
     hush()
-    with open_dagster_pipes() as pipes:
-        return _report(Work.read(path), pipes)
+    work = Work.read(path)
+    if rank():
+        return _follow(work)
+    with open_dagster_pipes() as pipes, led(path, work.processes):
+        return _report(work, pipes)
+
+
+def _follow(work: Work) -> int:
+    """Do the work beside the leader, and say nothing: what happens here happens there."""
+    end_with(os.getppid())
+    try:
+        train_work(work, lambda message: None)
+    except Exception:  # noqa: BLE001 - the wall between raw values and the log
+        write_account(Path(work.errors), ASSET)
+        return 1
+    return 0
 
 
 def _report(work: Work, pipes: PipesContext) -> int:

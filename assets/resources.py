@@ -203,6 +203,18 @@ class Training(dg.ConfigurableResource):
     """Images that the whole training shows: a number, or "data" for at most 1,000 shows of each training image, which
     scales the growth schedule; default $MIDAR_TRAINING_IMAGES, else what the preset says."""
 
+    processes: int = 0
+    """Processes that share one training, such as the machine's GPUs; default
+    $MIDAR_TRAINING_PROCESSES, else 1."""
+
+    @property
+    def chosen_processes(self) -> int:
+        """How many processes share one training. Raises Failure for no whole number of at least 1."""
+        named = str(self.processes or os.environ.get("MIDAR_TRAINING_PROCESSES") or 1)
+        if not (named.isascii() and named.isdigit() and int(named)):
+            raise dg.Failure("MIDAR_TRAINING_PROCESSES must be a whole number of at least 1", allow_retries=False)
+        return int(named)
+
     @property
     def chosen_preset(self) -> str:
         """The preset's name."""

@@ -18,14 +18,21 @@ from torch import Tensor, distributed
 def start(device: str) -> None:
     """Join the processes that torchrun started, over NCCL for "cuda" and gloo for "cpu"; nothing without torchrun.
 
-    All go on together, so that the first has written what the others are about to read.
+    All go on together, so that the first has written what the others are about to read. Whoever starts them otherwise
+    sets the same variables, and may name a place to meet in $MIDAR_RENDEZVOUS (a torch init_method: a file opens no
+    port).
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return
     if device.startswith("cuda"):
         torch.cuda.set_device(device_of(device))
     if not distributed.is_initialized():
-        distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        distributed.init_process_group(
+            "nccl" if device.startswith("cuda") else "gloo",
+            init_method=os.environ.get("MIDAR_RENDEZVOUS", "env://"),
+            rank=int(os.environ["RANK"]),
+            world_size=int(os.environ["WORLD_SIZE"]),
+        )
     distributed.barrier()
 
 

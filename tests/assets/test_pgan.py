@@ -10,6 +10,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from assets import pgan
 from assets.home import open_instance
@@ -44,7 +46,7 @@ def ladder_over(root: Path, level_a: Path) -> Ladder:
     return ladder
 
 
-def materialize(ladder: Ladder, **training: str) -> dg.ExecuteInProcessResult:
+def materialize(ladder: Ladder, **training: str | int) -> dg.ExecuteInProcessResult:
     with open_instance(Path(ladder.data)) as instance:
         return dg.materialize(
             [pgan.model, after], instance=instance, raise_on_error=False,
@@ -155,6 +157,49 @@ def the_budget_ends(ladder: Ladder) -> None:
     assert str(read_underway(ladder.zones.workspace("pgan/model"))) == "in training, 32 of 72 images"
     assert ladder.publisher.standing("pgan/model") is None
     assert not ladder.zones.publication("pgan/model").exists()
+
+
+def processes_at(workspace: Path) -> list[int]:
+    """The processes that work on a training under this folder."""
+    found = []
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            told = command.read_bytes()
+        except OSError:  # it ended while we looked
+            continue
+        if b"assets.pgan_worker" in told and str(workspace).encode() in told:
+            found.append(int(command.parent.name))
+    return found
+
+
+def test_two_processes_share_a_training_and_end_together(unbroken, level_a, tmp_path, monkeypatch):
+    """A night's end, a killed leader, and the rest: the model of one process, but for rounding."""
+    monkeypatch.setattr(dg.RetryPolicy, "calculate_delay", lambda self, attempt: 3.0)
+    ladder, seen, killed = ladder_over(tmp_path, level_a), set(), []
+    workspace = ladder.zones.workspace("pgan/model")
+    night = materialize(ladder, budget="24", processes=2)
+    assert night.success
+    assert str(read_underway(workspace)) == "in training, 32 of 72 images"
+    assert processes_at(workspace) == []
+
+    def kill_once(asset: str, done: int, total: int) -> None:
+        seen.update(processes_at(workspace))
+        if done >= 48 and not killed:
+            killed.append(worker())
+            os.kill(killed[0], signal.SIGKILL)
+
+    with hearing(kill_once):
+        result = materialize(ladder, processes=2)
+    assert result.success
+    [reason] = reasons(result)
+    assert "was killed by signal 9" in reason
+    assert len(seen) == 4  # two before the kill, two after
+    assert processes_at(workspace) == []
+    one, two = (
+        load_file(own.zones.publication("pgan/model") / "generator.safetensors") for own in (unbroken[0], ladder)
+    )
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=0, atol=5e-3, msg=name)
 
 
 def test_an_error_leaves_the_process_with_its_class_alone(level_a, tmp_path, monkeypatch):
