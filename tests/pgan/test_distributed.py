@@ -50,20 +50,47 @@ print("the first alone comes here")
 """
 
 
-def torchrun(dataset: Path, folder: Path) -> list[list[str]]:
+COLLAPSING = """
+import json, sys
+from pathlib import Path
+import torch
+from pipelines.pgan.engine import Engine
+from pipelines.pgan.settings import PGANSettings
+from pipelines.pgan.training import train
+
+dataset, folder = Path(sys.argv[1]), Path(sys.argv[2])
+settings = PGANSettings.from_json(json.loads((folder / "settings.json").read_text()))
+step = Engine.step
+
+@torch.no_grad()
+def planted(self, batch, stage, images):
+    if images == 72 and self.generator_optimizer.param_groups[0]["lr"] == settings.generator_rate:
+        for layer in self.generator.to_gray:
+            layer.weight.zero_()
+    with torch.enable_grad():
+        step(self, batch, stage, images)
+
+Engine.step = planted
+summary = train(dataset, settings=settings, checkpoints=folder / "checkpoints", folder=folder / "model")
+(event,) = summary.report["rollbacks"]
+print(event["reason"], event["images"], event["back_to"], summary.images_shown)
+"""
+
+
+def torchrun(dataset: Path, folder: Path, script: str = SCRIPT, settings: PGANSettings = SETTINGS) -> list[list[str]]:
     """What each of two processes printed, started with the variables that torchrun sets."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     folder.mkdir()
-    write_json(folder / "settings.json", SETTINGS.to_json())
+    write_json(folder / "settings.json", settings.to_json())
     shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
     started = []
     for rank in range(2):
         place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "PYTHONPATH": str(ROOT)}
         started.append(
             subprocess.Popen(
-                [sys.executable, "-c", SCRIPT, str(dataset), str(folder)],
+                [sys.executable, "-c", script, str(dataset), str(folder)],
                 env=os.environ | shared | place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             )
         )  # fmt: skip
@@ -86,6 +113,13 @@ def test_two_processes_learn_what_one_learns_also_when_interrupted(dataset, tmp_
         untrained = getattr(Engine(SETTINGS), "average" if name.startswith("generator") else "critic").state_dict()
         assert max((moved[key] - untrained[key]).abs().max().item() for key in moved) > 8e-3  # they did learn
     assert {p.name for p in (two / "model").iterdir()} == {p.name for p in (tmp_path / "one").iterdir()}
+
+
+def test_two_processes_go_back_together_from_a_collapse(dataset, tmp_path):
+    settings = replace(SETTINGS, stable_images=(40, 48), fade_images=(0, 24))
+    first, second = torchrun(dataset, tmp_path / "two", COLLAPSING, settings)
+    assert first == ["collapse 80 64 112"]
+    assert second == []
 
 
 def test_parts_that_cannot_be_shared_out_are_refused(monkeypatch):
