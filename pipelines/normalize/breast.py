@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from pipelines.normalize.percentiles import median, percentiles
+
 LONGEST_SIDE = 320
 """Pixels of a thumbnail's longer side: about ÷16 of a full-field detector."""
 
@@ -59,7 +61,7 @@ def find_breast(signal: np.ndarray, padded: np.ndarray) -> Breast | None:
     if padded.any():
         signal = np.where(padded, signal[~padded].min(), signal)  # padding mostly stands in for air
     usable = ~_borders(signal)
-    low, high = np.percentile(signal[::2, ::2][usable[::2, ::2]], [0.5, 99.0])
+    low, high = percentiles(signal[::2, ::2][usable[::2, ::2]], 0.5, 99.0)
     if high - low <= 1e-6 * max(1.0, abs(float(high))):
         return None
     level = np.clip((signal - np.float32(low)) / np.float32(high - low), 0, 1)
@@ -88,7 +90,7 @@ def _counts(mask: np.ndarray, axis: int) -> np.ndarray:
 def _borders(signal: np.ndarray) -> np.ndarray:
     """Bright lines along the picture's edges, as film digitizers and collimators leave them, up to 6 % deep."""
     found = np.zeros(signal.shape, bool)
-    low, high = np.percentile(signal[::2, ::2], [1.0, 99.0])
+    low, high = percentiles(signal[::2, ::2], 1.0, 99.0)
     bright = signal >= low + 0.97 * (high - low)
     for axis in (0, 1):
         lines = _counts(bright, 1 - axis) / bright.shape[1 - axis]
@@ -108,7 +110,7 @@ def _borders(signal: np.ndarray) -> np.ndarray:
 def _components(mask: np.ndarray) -> list[np.ndarray]:
     """The mask's connected parts that are large enough to be breasts, largest first."""
     count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4, ltype=cv2.CV_16U)
-    areas = cv2.calcHist([labels], [0], None, [count], [0, count]).ravel()
+    areas = np.bincount(labels[mask], minlength=count)
     order = sorted(range(1, count), key=lambda i: (-int(areas[i]), i))
     return [labels == i for i in order if areas[i] >= LEAST_AREA / 4 * mask.size]
 
@@ -138,7 +140,7 @@ def _is_bar(part: np.ndarray) -> bool:
 
 def _grow(level: np.ndarray, core: np.ndarray, usable: np.ndarray) -> np.ndarray:
     """Grow the core down to just above the level of the air around it."""
-    middle = float(np.median(level[core]))
+    middle = median(level[core])
     floor, spread = _air(level, core, usable, middle)
     threshold = floor + max(min(4 * spread, 0.15 * (middle - floor)), FLOOR * (middle - floor))
     tissue = ((level > threshold) & usable).astype(np.uint8)
@@ -174,7 +176,7 @@ def _mode(air: np.ndarray) -> tuple[float, float]:
     smooth = np.convolve(counts, (1, 1, 1), "same")
     mode = (int(smooth.argmax()) + 0.5) / 255
     below = air[air <= mode]
-    return mode, 1.4826 * float(np.median(mode - below)) if below.size else 0.0
+    return mode, 1.4826 * median(mode - below) if below.size else 0.0
 
 
 def _rebuilt(opened: np.ndarray, tissue: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from pipelines.normalize.grayscale import WHITE
+from pipelines.normalize.percentiles import median
 
 BLURRED = 0.025
 """Share of the gray variation that is fine detail, below which a picture looks blurred."""
@@ -119,7 +120,7 @@ def _noise(gray: np.ndarray, core: np.ndarray) -> float:
     lines = (gray[1:-2:12] - 2 * gray[2:-1:12] + gray[3::12]).astype(np.int32)
     second = lines[:, 1:-2:2] - 2 * lines[:, 2:-1:2] + lines[:, 3::2]
     found = np.abs(second[core[1::6, 1:][: second.shape[0], : second.shape[1]] > 0])
-    return float(np.median(found)) / 0.6745 / 6 if found.size else 0.0
+    return median(found) / 0.6745 / 6 if found.size else 0.0
 
 
 def _skin_clipped(gray: np.ndarray, half: np.ndarray) -> float:
