@@ -133,7 +133,7 @@ def _skin_clipped(gray_half: np.ndarray, half: np.ndarray) -> float:
         for size in (_NEAR, _FAR)
     )
     rim = outer > inner
-    return float(np.count_nonzero(rim & (gray_half == 0)) / max(1, np.count_nonzero(rim)))
+    return np.count_nonzero(rim & (gray_half == 0)) / max(1, int(np.count_nonzero(rim)))
 
 
 def _stripes(detail: np.ndarray, core: np.ndarray) -> float:
