@@ -69,6 +69,13 @@ class Pictures:
         return self.pictures[row]
 
 
+def stored_values(path: Path) -> np.ndarray:
+    """A picture's gray in 8 bits; of 16 bits, by its own highest value (Pillow would cut them off at 255)."""
+    with Image.open(path) as image:
+        values = np.asarray(image if image.mode.startswith("I") else image.convert("L"))
+    return values if values.dtype == np.uint8 else np.rint(values * (255 / values.max())).astype(np.uint8)
+
+
 def film_of(name: str) -> str:
     """What was taken: the same for a film at both sizes and for all copies of a picture."""
     stem = Path(name.split("#")[0]).stem
@@ -82,7 +89,7 @@ def real_part(every: int) -> None:
         entries = list(csv.DictReader(file))
     loaded = {}
     for entry in entries:
-        values = np.asarray(Image.open(MAMMOGRAMS / entry["path"]).convert("L"))
+        values = stored_values(MAMMOGRAMS / entry["path"])
         if known.add(entry["path"], entry["patient"], values, entry):
             loaded[entry["path"]] = values, entry
     start = time.process_time()

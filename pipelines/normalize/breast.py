@@ -10,11 +10,19 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from pipelines.normalize.percentiles import median, percentiles
+
 LONGEST_SIDE = 320
 """Pixels of a thumbnail's longer side: about ÷16 of a full-field detector."""
 
 LEAST_AREA = 0.02
 """Share of the picture that a breast covers at least."""
+
+MOST_AREA = 0.97
+"""Share of the picture that a breast covers at most."""
+
+SOLID = 0.6
+"""Share of its convex hull that a breast covers at least: text and scattered marks do not."""
 
 FLOOR = 0.045
 """Height of the outline between the air's level and the core's."""
@@ -28,7 +36,7 @@ class Breast:
     """A breast on the thumbnail: ``mask`` (bool, thumbnail's shape) and where the chest wall is.
 
     ``chest_wall`` is ``left`` or ``right``; ``sidedness`` is the ratio of the mask's heights at its two ends, above 1;
-    ``cut_off`` says that the breast runs out of the picture where it should not.
+    ``cut_off`` says that the breast runs out of the picture opposite the chest wall, with its nipple side.
     """
 
     mask: np.ndarray
@@ -59,7 +67,7 @@ def find_breast(signal: np.ndarray, padded: np.ndarray) -> Breast | None:
     if padded.any():
         signal = np.where(padded, signal[~padded].min(), signal)  # padding mostly stands in for air
     usable = ~_borders(signal)
-    low, high = np.percentile(signal[::2, ::2][usable[::2, ::2]], [0.5, 99.0])
+    low, high = percentiles(signal[::2, ::2][usable[::2, ::2]], 0.5, 99.0)
     if high - low <= 1e-6 * max(1.0, abs(float(high))):
         return None
     level = np.clip((signal - np.float32(low)) / np.float32(high - low), 0, 1)
@@ -68,11 +76,16 @@ def find_breast(signal: np.ndarray, padded: np.ndarray) -> Breast | None:
     if core is None:
         return None
     mask = _grow(level, core, usable & ~_bars(level, core))
-    if np.count_nonzero(mask) < LEAST_AREA * signal.size or not _is_breast_shaped(mask):
+    if not LEAST_AREA * signal.size <= np.count_nonzero(mask) <= MOST_AREA * signal.size:
         return None
-    chest_wall, sidedness = _chest_wall(mask)
-    mask = _without_bands(_joined_to_wall(mask, chest_wall), chest_wall)
-    return Breast(mask, chest_wall, sidedness, _is_cut_off(mask, chest_wall))
+    hull = _hull(mask)
+    if np.count_nonzero(mask) < SOLID * cv2.contourArea(hull):
+        return None
+    chest_wall, sidedness = _chest_wall(hull, mask.shape)
+    order = 1 if chest_wall == "left" else -1
+    facing = _without_bands(_joined_to_wall(np.ascontiguousarray(mask[:, ::order])))
+    cut_off = bool(facing[:, -1].mean() > 0.05)
+    return Breast(np.ascontiguousarray(facing[:, ::order]), chest_wall, sidedness, cut_off)
 
 
 def _kernel(shape: tuple[int, ...], share: float) -> np.ndarray:
@@ -88,7 +101,7 @@ def _counts(mask: np.ndarray, axis: int) -> np.ndarray:
 def _borders(signal: np.ndarray) -> np.ndarray:
     """Bright lines along the picture's edges, as film digitizers and collimators leave them, up to 6 % deep."""
     found = np.zeros(signal.shape, bool)
-    low, high = np.percentile(signal[::2, ::2], [1.0, 99.0])
+    low, high = percentiles(signal[::2, ::2], 1.0, 99.0)
     bright = signal >= low + 0.97 * (high - low)
     for axis in (0, 1):
         lines = _counts(bright, 1 - axis) / bright.shape[1 - axis]
@@ -108,7 +121,7 @@ def _borders(signal: np.ndarray) -> np.ndarray:
 def _components(mask: np.ndarray) -> list[np.ndarray]:
     """The mask's connected parts that are large enough to be breasts, largest first."""
     count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4, ltype=cv2.CV_16U)
-    areas = cv2.calcHist([labels], [0], None, [count], [0, count]).ravel()
+    areas = np.bincount(labels[mask], minlength=count)
     order = sorted(range(1, count), key=lambda i: (-int(areas[i]), i))
     return [labels == i for i in order if areas[i] >= LEAST_AREA / 4 * mask.size]
 
@@ -138,7 +151,7 @@ def _is_bar(part: np.ndarray) -> bool:
 
 def _grow(level: np.ndarray, core: np.ndarray, usable: np.ndarray) -> np.ndarray:
     """Grow the core down to just above the level of the air around it."""
-    middle = float(np.median(level[core]))
+    middle = median(level[core])
     floor, spread = _air(level, core, usable, middle)
     threshold = floor + max(min(4 * spread, 0.15 * (middle - floor)), FLOOR * (middle - floor))
     tissue = ((level > threshold) & usable).astype(np.uint8)
@@ -174,7 +187,7 @@ def _mode(air: np.ndarray) -> tuple[float, float]:
     smooth = np.convolve(counts, (1, 1, 1), "same")
     mode = (int(smooth.argmax()) + 0.5) / 255
     below = air[air <= mode]
-    return mode, 1.4826 * float(np.median(mode - below)) if below.size else 0.0
+    return mode, 1.4826 * median(mode - below) if below.size else 0.0
 
 
 def _rebuilt(opened: np.ndarray, tissue: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -188,27 +201,24 @@ def _filled(mask: np.ndarray) -> np.ndarray:
     return cv2.drawContours(np.zeros(mask.shape, np.uint8), [largest], -1, 1, cv2.FILLED) > 0
 
 
-def _joined_to_wall(mask: np.ndarray, chest_wall: str) -> np.ndarray:
+def _joined_to_wall(facing: np.ndarray) -> np.ndarray:
     """Fill what dark fat left open towards the chest wall, where it is at most a third of the breast's own width.
 
     The wall is the first column that a tenth of the breast's rows reach: a line along the film's edge may go on.
+    ``facing`` is the mask with its chest wall on the left, here and below.
     """
-    facing = mask if chest_wall == "left" else mask[:, ::-1]
     rows = np.flatnonzero(facing.any(1))
-    heights = _counts(mask, 0) if chest_wall == "left" else _counts(mask, 0)[::-1]
-    wall = int(np.flatnonzero(heights >= 0.1 * len(rows))[0])
+    wall = int(np.flatnonzero(_counts(facing, 0) >= 0.1 * len(rows))[0])
     first = facing[rows].argmax(1)
     limit = (np.flatnonzero(facing.any(0))[-1] - wall) / 3
     columns = np.arange(facing.shape[1])
     joined = facing & (columns >= wall)
     joined[rows] |= (columns >= wall) & (columns < np.where(first - wall <= limit, first, 0)[:, None])
-    closed = cv2.morphologyEx(joined.astype(np.uint8), cv2.MORPH_CLOSE, _kernel(mask.shape, 0.02)) > 0
-    return _filled(closed if chest_wall == "left" else closed[:, ::-1])
+    return _filled(cv2.morphologyEx(joined.astype(np.uint8), cv2.MORPH_CLOSE, _kernel(facing.shape, 0.02)))
 
 
-def _without_bands(mask: np.ndarray, chest_wall: str) -> np.ndarray:
+def _without_bands(facing: np.ndarray) -> np.ndarray:
     """Cut off what sticks out all at once in the uppermost or lowermost rows: tape, a strip of another exposure."""
-    facing = mask if chest_wall == "left" else mask[:, ::-1]
     reach = np.where(facing.any(1), facing.shape[1] - facing[:, ::-1].argmax(1), 0)
     depth, step = round(TAPE * len(reach)), max(2, round(0.012 * len(reach)))
     cut = facing.copy()
@@ -218,30 +228,18 @@ def _without_bands(mask: np.ndarray, chest_wall: str) -> np.ndarray:
         sudden = np.flatnonzero(reach[order[: len(beneath)]] > beneath + 0.06 * facing.shape[1])
         if sudden.size:
             cut[order[: sudden[-1] + 1], beneath[sudden[-1]] :] = False
-    return _filled(cut if chest_wall == "left" else cut[:, ::-1])
+    return _filled(cut)
 
 
-def _is_breast_shaped(mask: np.ndarray) -> bool:
-    """Whether the mask is one solid body rather than text, scattered marks or the whole picture."""
-    if np.count_nonzero(mask) > 0.97 * mask.size:
-        return False
+def _hull(mask: np.ndarray) -> np.ndarray:
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    hull = cv2.contourArea(cv2.convexHull(np.vstack(contours)))
-    return bool(np.count_nonzero(mask) >= 0.6 * hull)
+    return cv2.convexHull(np.vstack(contours))
 
 
-def _chest_wall(mask: np.ndarray) -> tuple[str, float]:
-    """The side at which the mask ends in a wall and not in a point, and by how much."""
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    hull = cv2.drawContours(np.zeros(mask.shape, np.uint8), [cv2.convexHull(np.vstack(contours))], -1, 1, cv2.FILLED)
-    heights = _counts(hull, 0)
+def _chest_wall(hull: np.ndarray, shape: tuple[int, ...]) -> tuple[str, float]:
+    """The side at which the breast's hull ends in a wall and not in a point, and by how much."""
+    heights = _counts(cv2.drawContours(np.zeros(shape, np.uint8), [hull], -1, 1, cv2.FILLED), 0)
     heights = heights[np.flatnonzero(heights)[0] : np.flatnonzero(heights)[-1] + 1]
     strip = max(1, round(len(heights) * 0.08))
     left, right = float(heights[:strip].mean()) + 1e-3, float(heights[-strip:].mean()) + 1e-3
     return ("left", left / right) if left >= right else ("right", right / left)
-
-
-def _is_cut_off(mask: np.ndarray, chest_wall: str) -> bool:
-    """Whether the breast runs out of the picture opposite the chest wall: its nipple side is not in the picture."""
-    far = mask[:, -1] if chest_wall == "left" else mask[:, 0]
-    return bool(far.mean() > 0.05)

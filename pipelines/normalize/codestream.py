@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pipelines.normalize import jpeg2000
 from pipelines.normalize.jpeg2000 import CodestreamError
+from pipelines.normalize.jpeg_end import end_marker
 
 __all__ = ["Codestream", "CodestreamError", "is_run_length", "read_codestream"]
 
@@ -69,12 +70,6 @@ def is_run_length(frame: bytes | memoryview) -> bool:
     return 1 <= segments <= 15 and first == 64
 
 
-def _ends(frame: bytes | memoryview) -> bool:
-    """Whether the end marker (EOI: FFD9) stands at the end, padding aside."""
-    tail = bytes(frame[-4096:]).rstrip(b"\x00")
-    return b"\xff\xd9" in tail[-8:]
-
-
 def _read_jpeg(frame: bytes | memoryview) -> Codestream:
     position = 2
     while position < len(frame):
@@ -90,8 +85,9 @@ def _read_jpeg(frame: bytes | memoryview) -> Codestream:
             if marker == _PROGRESSIVE and bytes(frame).count(b"\xff\xda") > _MOST_SCANS:
                 raise CodestreamError("too many scans")
             holds = kind not in _PIXELS_PER_BYTE or rows * columns <= len(frame) * _PIXELS_PER_BYTE[kind]
+            ends = holds and end_marker(frame) is not None
             exact = kind == JPEG_LOSSLESS or (kind == JPEG_LS and _near(frame, position) == 0)
-            return Codestream(kind, rows, columns, samples, precision, False, exact, holds and _ends(frame))
+            return Codestream(kind, rows, columns, samples, precision, False, exact, ends)
         position += 2
         if marker not in _NO_LENGTH:
             position += struct.unpack_from(">H", frame, position)[0]

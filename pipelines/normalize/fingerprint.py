@@ -49,8 +49,8 @@ def fingerprint(picture: np.ndarray) -> str:
     center, spread = zip(*(_moments(weights.sum(axis)) for axis in (0, 1)), strict=True)
     blur = max(REACH * max(spread) / SIDE, 0.3)
     smooth = cv2.GaussianBlur(ranks, (0, 0), blur)
-    bits = [_bits(_framed(smooth, center, spread, frame)) for frame in FRAMES]
-    return np.packbits(np.stack(bits), axis=1).tobytes().hex()
+    seen = np.stack([_framed(smooth, center, spread, frame) for frame in FRAMES])
+    return np.packbits(np.stack([_bits(samples) for samples in _ranked(seen)]), axis=1).tobytes().hex()
 
 
 def _reduced(picture: np.ndarray) -> np.ndarray:
@@ -79,19 +79,28 @@ def _moments(profile: np.ndarray) -> tuple[float, float]:
 def _framed(
     smooth: np.ndarray, center: tuple[float, ...], spread: tuple[float, ...], frame: tuple[float, ...]
 ) -> np.ndarray:
-    """The frame's samples (float32, SIDE × SIDE), again by rank, from -0.5 to 0.5; 0 where there is air."""
+    """What is seen in a frame (float32, SIDE × SIDE); 0 where there is air."""
     half = [REACH * spread[axis] * frame[axis] for axis in (0, 1)]
     start = [center[axis] + frame[2 + axis] * spread[axis] - half[axis] for axis in (0, 1)]
     step = [2 * h / SIDE for h in half]
     matrix = np.array([[step[0], 0, start[0] + step[0] / 2], [0, step[1], start[1] + step[1] / 2]])
-    seen = cv2.warpAffine(smooth, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    tissue = seen > 0
-    values = seen[tissue]
-    samples = np.zeros_like(seen)
-    place = np.empty(len(values), np.float32)
-    place[np.argsort(values, kind="stable")] = (np.arange(len(values)) + 0.5) / max(1, len(values)) - 0.5
-    samples[tissue] = place
-    return samples
+    return cv2.warpAffine(smooth, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+
+
+def _ranked(seen: np.ndarray) -> np.ndarray:
+    """Samples of frames (frames, SIDE, SIDE), again by rank, from -0.5 to 0.5 (float32); 0 where there is air.
+
+    The bits of numbers that are not negative rise with them: with the places behind them they sort equals by place.
+    """
+    flat = seen.reshape(len(seen), -1)
+    keys = flat.view(np.uint32).astype(np.uint64) << np.uint64(32) | np.arange(flat.shape[1], dtype=np.uint64)
+    order = (np.sort(keys, axis=1) & np.uint64(0xFFFFFFFF)).astype(np.intp)
+    tissue = np.count_nonzero(flat, axis=1)[:, None]
+    above_air = np.arange(flat.shape[1]) - (flat.shape[1] - tissue)
+    ranks = np.where(above_air < 0, 0, (above_air + 0.5) / np.maximum(1, tissue) - 0.5).astype(np.float32)
+    samples = np.empty_like(flat)
+    np.put_along_axis(samples, order, ranks, axis=1)
+    return samples.reshape(seen.shape)
 
 
 def _bits(samples: np.ndarray) -> np.ndarray:

@@ -29,12 +29,11 @@ THICKEST = 4.0
 class GrayScale:
     """A composed lookup table.
 
-    ``lut`` (float32, 0…4095) and ``padding`` (bool) hold one entry for each stored value from ``lowest`` on; ``voi``
-    names what was applied; ``flags`` say what the header stated without sense.
+    ``lut`` (float32, 0…4095) holds one entry for each stored value from ``lowest`` on; ``voi`` names what was applied;
+    ``flags`` say what the header stated without sense.
     """
 
     lut: np.ndarray
-    padding: np.ndarray
     lowest: int
     voi: str
     flags: tuple[str, ...]
@@ -57,8 +56,8 @@ class GrayScale:
 class Signal:
     """How bright tissue is among stored values, before any window: what finds the breast.
 
-    ``rising`` (float32) holds one entry for each stored value, rising with what the beam went through; ``padding`` as
-    in GrayScale.
+    ``rising`` (float32) holds one entry for each stored value from ``lowest`` on, rising with what the beam went
+    through; ``padding`` (bool) tells which of them are padding.
     """
 
     rising: np.ndarray
@@ -103,7 +102,6 @@ def compose(
     ``breast_range``: lowest and highest stored value in the breast, for pictures without any VOI transformation.
     """
     stored = np.arange(description.lowest, description.highest + 1, dtype=np.float64)
-    padding = padding_of(dataset, description)
     flags: list[str] = []
     if raw:
         attenuation = _attenuation(dataset, description)
@@ -125,8 +123,8 @@ def compose(
         if _contradicts(dataset):
             flags.append("presentation_lut_contradiction")
     lut = (np.nan_to_num(gray) * WHITE).clip(0, WHITE).astype(np.float32)
-    lut[padding] = 0
-    return GrayScale(lut, padding, description.lowest, name, tuple(flags))
+    lut[padding_of(dataset, description)] = 0
+    return GrayScale(lut, description.lowest, name, tuple(flags))
 
 
 def _without_voi(

@@ -7,6 +7,8 @@ bytes can so ask for gigabytes; such streams are refused here. Source: ITU-T T.8
 import struct
 from dataclasses import dataclass
 
+from pipelines.normalize.jpeg_end import end_marker
+
 MOST_TILES = 4096
 """Tiles of 128×128 in the largest mammogram are half as many."""
 
@@ -20,7 +22,6 @@ SMALLEST_BLOCK = 8
 """log2 of a code-block's area; encoders write 12 (64×64), seldom 10."""
 
 _SIZ, _CAP, _COD, _COC, _QCD, _SOT, _SOD = 0xFF51, 0xFF50, 0xFF52, 0xFF53, 0xFF5C, 0xFF90, 0xFF93
-_EOC = b"\xff\xd9"
 
 
 class CodestreamError(ValueError):
@@ -86,19 +87,12 @@ def read_body(frame: bytes | memoryview, start: int, size: Size) -> Body:
     while position + 12 <= len(frame) and frame[position : position + 2] == b"\xff\x90":
         tile, length = struct.unpack_from(">HI", frame, position + 4)
         data, _ = _check_header(frame, position + 12, _SOD)
-        end = position + length if length else _last_end(frame)
-        if end > len(frame) or end < data:
+        end = position + length if length else end_marker(frame)  # Psot = 0: it ends before EOC
+        if end is None or not data <= end <= len(frame):
             return Body(False, reversible)
         seen.add(tile)
         position = end
     return Body(len(seen) == size.tiles, reversible)
-
-
-def _last_end(frame: bytes | memoryview) -> int:
-    """Where the last tile-part ends that does not say so (Psot = 0): before EOC. Beyond the frame if there is none."""
-    tail = bytes(frame[-4096:]).rstrip(b"\x00")
-    place = tail[-8:].rfind(_EOC)
-    return len(frame) + 1 if place < 0 else max(0, len(frame) - 4096) + max(0, len(tail) - 8) + place
 
 
 def _check_header(frame: bytes | memoryview, position: int, stop: int) -> tuple[int, bool]:

@@ -1,4 +1,4 @@
-"""Whether a JPEG picture's data reach to its end.
+"""Whether the data of a JPEG or JPEG 2000 picture reach to its end.
 
 libjpeg makes up what is missing, in middle gray and without a word, if only the end marker is there. A picture that
 ends in middle gray is rare, so that it may cost a second look: without the last bytes of its data, a whole picture
@@ -11,6 +11,13 @@ import numpy as np
 
 _FEW = 4
 """Bytes left out to find an end in tissue or noise."""
+
+
+def end_marker(frame: bytes | memoryview) -> int | None:
+    """Where the end marker (T.81 EOI, T.800 EOC: FFD9) stands, at the frame's end but for padding; None if nowhere."""
+    tail = bytes(frame[-4096:]).rstrip(b"\x00")
+    place = tail[-8:].rfind(b"\xff\xd9")
+    return None if place < 0 else max(0, len(frame) - 4096) + max(0, len(tail) - 8) + place
 
 
 def is_filled(

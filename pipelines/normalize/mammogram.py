@@ -14,7 +14,7 @@ from pipelines.normalize.fingerprint import fingerprint
 from pipelines.normalize.grayscale import compose
 from pipelines.normalize.identity import Identity, identify
 from pipelines.normalize.picture import COLUMNS, FIXED_SPACING, ROWS, pixel_aspect, place, render, source_spacing
-from pipelines.normalize.quality import measure
+from pipelines.normalize.quality import Quality, measure
 from pipelines.normalize.thumbnail import Thumbnail, read_thumbnail
 from pipelines.storage.digests import sha256_of_bytes
 
@@ -117,11 +117,10 @@ def _keep(
     settings: NormalizeSettings,
     facts: dict[str, Any],
 ) -> Outcome:
-    flags = list(identity.flags)
-    chest_wall = _chest_wall(identity, breast, flags)
     spacing = source_spacing(dataset)
     if settings.mode == "fixed_spacing" and spacing is None:
         return Outcome("excluded", "spacing_unknown", facts)
+    chest_wall, flags = _chest_wall(identity, breast)
     placement = place(
         breast,
         values.shape,
@@ -140,7 +139,6 @@ def _keep(
     )
     picture, mask = render(values, gray, breast, placement)
     quality = measure(picture, mask)
-    flags += [*gray.flags, *quality.flags]
     for flag, is_so in (
         ("breast_cut_off", breast.cut_off),
         ("enlarged", placement.enlarged),
@@ -148,28 +146,29 @@ def _keep(
         ("spacing_unknown", spacing is None),
     ):
         flags += [flag] if is_so else []
-    figures = quality.figures | {"sidedness": round(min(breast.sidedness, 1000.0), 3)}
-    return Outcome(
-        "kept",
-        None,
-        facts
-        | {
-            "voi": gray.voi,
-            "flags": json.dumps(sorted(set(flags))),
-            "quality": json.dumps(figures, sort_keys=True),
-            "picture_sha256": sha256_of_bytes(np.ascontiguousarray(picture, "<u2").data),
-            "picture_hash": fingerprint(picture),
-            "spacing": round(spacing[0] * placement.affine[0], 6) if spacing else None,
-            "affine": list(placement.affine),
-            "breast_fraction": round(np.count_nonzero(mask) / mask.size, 6),
-            "breast_histogram": quality.histogram.tolist(),
-        },
-        picture,
-    )
+    facts = facts | _facts_of_picture(picture, mask, quality, breast.sidedness)
+    facts |= {
+        "voi": gray.voi,
+        "flags": json.dumps(sorted({*identity.flags, *flags, *gray.flags, *quality.flags})),
+        "spacing": round(spacing[0] * placement.affine[0], 6) if spacing else None,
+        "affine": list(placement.affine),
+    }
+    return Outcome("kept", None, facts, picture)
 
 
-def _chest_wall(identity: Identity, breast: Breast, flags: list[str]) -> str:
-    """The chest wall's side by the pixels (by the header where they do not tell); contradictions are flagged.
+def _facts_of_picture(picture: np.ndarray, mask: np.ndarray, quality: Quality, sidedness: float) -> dict[str, Any]:
+    figures = quality.figures | {"sidedness": round(min(sidedness, 1000.0), 3)}
+    return {
+        "quality": json.dumps(figures, sort_keys=True),
+        "picture_sha256": sha256_of_bytes(np.ascontiguousarray(picture, "<u2").data),
+        "picture_hash": fingerprint(picture),
+        "breast_fraction": round(np.count_nonzero(mask) / mask.size, 6),
+        "breast_histogram": quality.histogram.tolist(),
+    }
+
+
+def _chest_wall(identity: Identity, breast: Breast) -> tuple[str, list[str]]:
+    """The chest wall's side by the pixels (by the header where they do not tell), and flags of contradictions.
 
     By custom left breasts are stored with the chest wall on the left, right ones on the right. A picture stored the
     other way round is no contradiction where Patient Orientation says so, and agrees with the laterality.
@@ -179,8 +178,6 @@ def _chest_wall(identity: Identity, breast: Breast, flags: list[str]) -> str:
     if identity.chest_wall and "orientation_contradicts_laterality" not in identity.flags:
         expected = identity.chest_wall
     if expected and breast.sidedness < AMBIGUOUS:
-        flags.append("side_uncertain")
-        return expected
-    if expected and expected != breast.chest_wall:
-        flags.append("laterality_contradicts_pixels")
-    return breast.chest_wall
+        return expected, ["side_uncertain"]
+    contradicts = expected is not None and expected != breast.chest_wall
+    return breast.chest_wall, ["laterality_contradicts_pixels"] if contradicts else []

@@ -164,7 +164,7 @@ def resample(
             first = inside.shape[1] - left - width if flipped else left
             rows, down_here = down.part(top, top + len(within))
             columns, across_here = across.part(first, first + width)
-            gray = cv2.LUT(np.ascontiguousarray(patterns[rows, columns]), table)
+            gray = cv2.LUT(patterns[rows, columns], table)
             small = across_here @ cv2.transpose(down_here @ gray)
             small = np.rint(small, out=small).astype(np.uint16)
             small = cv2.rotate(small, cv2.ROTATE_90_CLOCKWISE) if flipped else cv2.transpose(small)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from pipelines.normalize.grayscale import WHITE
+from pipelines.normalize.percentiles import median
 
 BLURRED = 0.025
 """Share of the gray variation that is fine detail, below which a picture looks blurred."""
@@ -61,17 +62,18 @@ def measure(picture: np.ndarray, mask: np.ndarray) -> Quality:
     histogram = cv2.calcHist([gray], [0], None, [WHITE + 1], [0, WHITE + 1]).ravel().astype(np.int64)
     histogram[0] -= gray.size - np.count_nonzero(mask)  # all is black outside
     gray = gray.view(np.int16)
+    gray_half = np.ascontiguousarray(gray[::2, ::2])
     shares = np.cumsum(histogram) / histogram.sum()
     low, high = np.searchsorted(shares, (0.05, 0.95))
-    spread = _deviation(gray, core)
+    spread = _deviation(gray_half, core)
     figures = {
-        "sharpness": _deviation(detail, core) / spread if spread else 0.0,
+        "sharpness": _deviation(np.ascontiguousarray(detail[::2, ::2]), core) / spread if spread else 0.0,
         "motion": _one_sidedness(detail, core),
         "saturation": float(histogram[WHITE] / histogram.sum()),
         "noise": _noise(gray, core) / WHITE,
         "contrast": float(high - low) / WHITE,
         "mean": float(histogram @ np.arange(WHITE + 1) / histogram.sum()) / WHITE,
-        "skin_clipped": _skin_clipped(gray, half),
+        "skin_clipped": _skin_clipped(gray_half, half),
         "stripes": _stripes(detail, core),
     }
     figures = {name: round(figure, 4) for name, figure in figures.items()}
@@ -97,8 +99,10 @@ def _without_rim(half: np.ndarray) -> np.ndarray:
 
 
 def _deviation(values: np.ndarray, core: np.ndarray) -> float:
-    """Standard deviation over the core."""
-    return float(cv2.meanStdDev(np.ascontiguousarray(values[::2, ::2]), mask=core)[1][0, 0])
+    """Standard deviation of values (int16, of the core's shape) over the core, from sums that are exact."""
+    inside, count = values * core.view(np.int8), max(1, cv2.countNonZero(core))
+    mean = cv2.sumElems(inside)[0] / count
+    return float(np.sqrt(max(0.0, cv2.norm(inside, cv2.NORM_L2SQR) / count - mean * mean)))
 
 
 def _one_sidedness(detail: np.ndarray, core: np.ndarray) -> float:
@@ -106,8 +110,8 @@ def _one_sidedness(detail: np.ndarray, core: np.ndarray) -> float:
 
     Bigün & Granlund 1987. Motion takes the differences along its own direction away.
     """
-    odd = np.ascontiguousarray(detail[2:-1:2, 1::2])
-    across, along = odd[:, 1:] - odd[:, :-1], detail[3::2, 2:-1:2] - detail[1:-2:2, 2:-1:2]
+    rows, columns = np.ascontiguousarray(detail[2:-1:2, 1::2]), np.ascontiguousarray(detail[1::2, 2:-1:2])
+    across, along = rows[:, 1:] - rows[:, :-1], columns[1:] - columns[:-1]
     within = core[1:, 1:][: across.shape[0], : across.shape[1]].astype(np.int16)
     across, along = ((each * within).astype(np.float32) for each in (across, along))
     xx, yy, xy = (float(np.vdot(a, b)) for a, b in ((across, across), (along, along), (across, along)))
@@ -119,17 +123,17 @@ def _noise(gray: np.ndarray, core: np.ndarray) -> float:
     lines = (gray[1:-2:12] - 2 * gray[2:-1:12] + gray[3::12]).astype(np.int32)
     second = lines[:, 1:-2:2] - 2 * lines[:, 2:-1:2] + lines[:, 3::2]
     found = np.abs(second[core[1::6, 1:][: second.shape[0], : second.shape[1]] > 0])
-    return float(np.median(found)) / 0.6745 / 6 if found.size else 0.0
+    return median(found) / 0.6745 / 6 if found.size else 0.0
 
 
-def _skin_clipped(gray: np.ndarray, half: np.ndarray) -> float:
+def _skin_clipped(gray_half: np.ndarray, half: np.ndarray) -> float:
     """Share of pure black between 8 and 20 pixels inside the outline, picture edges and chest wall aside."""
     outer, inner = (
         cv2.erode(half, np.ones((size // 2 | 1, size // 2 | 1), np.uint8), borderType=cv2.BORDER_REPLICATE)
         for size in (_NEAR, _FAR)
     )
-    rim = gray[::2, ::2][outer > inner]
-    return float(np.count_nonzero(rim == 0) / max(1, rim.size))
+    rim = outer > inner
+    return np.count_nonzero(rim & (gray_half == 0)) / max(1, int(np.count_nonzero(rim)))
 
 
 def _stripes(detail: np.ndarray, core: np.ndarray) -> float:

@@ -9,6 +9,7 @@ import pydicom
 from pipelines.normalize.breast import thumbnail_shape
 from pipelines.normalize.decode import PixelDescription
 from pipelines.normalize.grayscale import read_signal
+from pipelines.normalize.percentiles import percentiles
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,11 @@ class Thumbnail:
     def air(self) -> float:
         """The signal of air: the lowest that is no defect, padding aside."""
         signal = self.signal[~self.padded]
-        return float(np.percentile(signal, 0.5)) if signal.size else 0.0
+        return float(percentiles(signal, 0.5)[0]) if signal.size else 0.0
 
     def range_in(self, mask: np.ndarray) -> tuple[float, float]:
         """Lowest and highest stored value inside a mask, defects aside."""
-        low, high = np.percentile(self.stored[mask], [0.5, 99.9])
+        low, high = percentiles(self.stored[mask], 0.5, 99.9)
         return float(low), float(high)
 
 

@@ -28,6 +28,7 @@ MAX_BYTES = 2 * 1024**3
 GRAYS = 4096
 PIXEL = np.dtype("<u2")
 _STRIP = 32
+_HELD = 2 << 20  # bytes of a shard that are read before its pages are let go
 
 
 class ShardError(ValueError):
@@ -127,6 +128,7 @@ class Shard:
             layout = read_layout(self._map)
         except LayoutError as error:
             raise ShardError(f"{path.name} is not a whole shard") from error
+        self._touched = _HELD
         self._let_go()
         self.shape, self.mapped = layout.shape, not layout.compressed
         self._size = PIXEL.itemsize * self.shape[0] * self.shape[1]
@@ -223,11 +225,14 @@ class Shard:
             raise ShardError(f"{self.path.name} is damaged in row {row}") from error
         if len(decoded) != self._size:
             raise ShardError(f"{self.path.name} is damaged in row {row}")
+        self._touched += length
         self._let_go()
 
     def _let_go(self) -> None:
         """Pages that were touched count as this process' memory until let go; they stay in the system's cache."""
-        self._map.madvise(mmap.MADV_DONTNEED)
+        if self._touched >= _HELD:  # not at each picture: a small one is decoded in the time that this takes
+            self._map.madvise(mmap.MADV_DONTNEED)
+            self._touched = 0
 
 
 class ShardReader:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.fft import dctn
+from scipy.stats import rankdata
 
 from pipelines.normalize import fingerprint as module
 from pipelines.normalize.fingerprint import FRAMES, fingerprint
@@ -60,8 +61,10 @@ def test_bits_are_the_signs_of_scipys_transform_in_the_order_that_is_told():
     center = [np.average(axis, weights=weights) for axis in (x, y)]
     spread = [np.sqrt(np.average((axis - c) ** 2, weights=weights)) for axis, c in zip((x, y), center, strict=True)]
     smooth = cv2.GaussianBlur(ranks, (0, 0), 1.5 * max(spread) / 32)
-    samples = module._framed(smooth, tuple(center), tuple(spread), FRAMES[0])
-    coefficients = dctn(samples.astype(np.float64))
+    seen = module._framed(smooth, tuple(center), tuple(spread), FRAMES[0])
+    samples = np.zeros(seen.shape)
+    samples[seen > 0] = (rankdata(seen[seen > 0], "ordinal") - 0.5) / np.count_nonzero(seen) - 0.5
+    coefficients = dctn(samples)
     order = sorted(((u, v) for u in range(16) for v in range(16)), key=lambda f: (f[0] + f[1], *f))
     expected = [u + v > 0 and coefficients[u, v] > 0 for u, v in order]
     assert (bits(fingerprint(picture))[0] != expected).sum() <= 1
