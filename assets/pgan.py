@@ -46,6 +46,8 @@ def settings_of(training: Training, images_at_hand: int) -> PGANSettings:
     if training.chosen_preset not in presets:
         raise ValueError(f"unknown pGAN preset; known: {', '.join(presets)}")
     settings = replace(presets[training.chosen_preset](), seed=training.seed, device=training.chosen_device)
+    if training.makes_two_views:
+        settings = replace(settings, two_views=True)
     images = training.chosen_images
     if not images:
         return settings

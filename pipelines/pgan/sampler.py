@@ -145,10 +145,12 @@ class Sampler:
         latents[0], latents[-1] = ends  # without the rounding of the way
         return self._way(latents, start, end, truncation)
 
-    def walk_density(self, start: Place, density: Density, frames: int, truncation: float = 1.0) -> np.ndarray:
-        """One picture's latent along density, from the picture's own to another: uint16 (frames, rows, columns)."""
-        latents = np.repeat(self._latent(start)[None], frames, axis=0)
-        return self._way(latents, start, replace(start, density=density), truncation)
+    def walk_density(
+        self, place: Place, low: Density, high: Density, frames: int, truncation: float = 1.0
+    ) -> np.ndarray:
+        """One picture's latent along density, from a low to a high one: uint16 (frames, rows, columns)."""
+        latents = np.repeat(self._latent(place)[None], frames, axis=0)
+        return self._way(latents, replace(place, density=low), replace(place, density=high), truncation)
 
     def _way(self, latents: np.ndarray, start: Place, end: Place, truncation: float) -> np.ndarray:
         if start.view != end.view:

@@ -1,6 +1,6 @@
 """Truncation: features drawn toward the mean of their condition's, for typical pictures at the cost of diversity.
 
-Measured on 240 pictures of a model of drawn breasts at 80×64, ψ = 1, 0.85, 0.7, 0.5: diversity 0.93, 0.83, 0.73 and 0.57
+Measured on 240 pictures of a model of drawn breasts at 80×64, ψ = 1, 0.85, 0.7, 0.5: diversity 0.93, 0.83, 0.73, 0.57
 of the real pictures'; sliced Wasserstein distance 19.5, 19.6, 20.5, 21.4; the density estimator agrees with 73, 72, 72,
 72 % of them. Nothing is won there, so that 1 is the default.
 """

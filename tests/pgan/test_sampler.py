@@ -131,12 +131,12 @@ def test_a_walk_begins_and_ends_with_the_pictures_themselves(sampler):
 
 
 def test_a_walk_along_density_keeps_the_latent(sampler):
-    way = sampler.walk_density(Place(7, 2, "A", "MLO"), "B", 5)
+    way = sampler.walk_density(Place(7, 2, "A", "MLO"), "A", "B", 5)
     np.testing.assert_array_equal(way[0], sampler.sample(7, [2], ["A"], ["MLO"])[0])
     latent = latent_of(7, "A", "MLO", 2, SETTINGS.latent_size)
     np.testing.assert_array_equal(way, sampler.draw([latent] * 5, [0.0, 0.25, 0.5, 0.75, 1.0], ["MLO"] * 5))
     with pytest.raises(ConditionError, match="no training images of C MLO, D MLO"):
-        sampler.walk_density(Place(7, 2, "A", "MLO"), "D", 5)
+        sampler.walk_density(Place(7, 2, "A", "MLO"), "A", "D", 5)
 
 
 def test_conditions_that_training_did_not_see_are_refused_by_name(sampler):

@@ -43,6 +43,7 @@ def synthetic_row(i: int, density: str, view: str, kept: bool) -> dict[str, Any]
         "seed": 0,
         "density": density,
         "view": view,
+        "truncation": 1.0,
         "verdict": "kept" if kept else "rejected",
         "reason": None if kept else "copy",
         "critic_score": 0.0,
