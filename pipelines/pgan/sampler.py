@@ -127,7 +127,7 @@ class Sampler:
         ``likeness`` (see ``latents.sisters``): one latent would give mirror images, two of chance two women's. All
         breasts have the chest wall on the left. Raises as ``sample_pairs`` does.
         """
-        latents = []
+        latents: list[np.ndarray] = []
         for number, density in zip(numbers, densities, strict=True):
             shared, *own = (self._latent(Place(seed, int(number), density, who)) for who in ("woman", *LATERALITIES))
             latents.extend(sisters(shared, own, likeness))

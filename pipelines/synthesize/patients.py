@@ -2,6 +2,10 @@
 
 A patient is kept where all four of her pictures are. She is no part of the quota, nor of the augmented set: she is for
 whoever needs whole examinations of nobody (viewers, hanging protocols, teaching).
+
+How alike her breasts are was set by real ones: over what two women of one density differ by, a woman's left and right
+differ by 0.42 in area, 0.49 in dense share and 0.54 pixel by pixel on 81 pairs of MIAS films. Generated ones, by the
+cosine of their latents: 0.49, 0.51, 0.54 at 0.7, and 0.39, 0.43, 0.45 at 0.8.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -38,7 +38,7 @@ class SynthesisSettings:
     calibration_pictures: int = 500
     truncation: float = 1.0
     patients: int = 2
-    likeness: float = 0.85
+    likeness: float = 0.75
     air_floor: int = 64
 
     def __post_init__(self) -> None:

@@ -120,7 +120,7 @@ def test_the_page_refers_to_nothing_outside(world, tmp_path, picture):
     _, text = written(world, tmp_path, picture)
     page = Page(text)
     assert page.open == []
-    assert len(page.of("img")) == 4
+    assert len(page.of("img")) == 6
     assert all(value.startswith("data:image/png;base64,") for value in page.references())
     assert not re.search(r"https?:|//|url\(|@import", page.style)
     assert not re.search(r"https?://|file:", text)
