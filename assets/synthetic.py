@@ -1,6 +1,7 @@
 """Synthetic mammograms: the deficit filled, screened, and set beside the real ones for training alone."""
 
 from dataclasses import asdict
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,18 +11,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from assets.leaving import stated_files, statement_of
 from assets.level_a import cross_table, tables_of
 from assets.resources import Ladder, Training
 from assets.rung import check_gate, check_results, counts_table, progress_of, rung, thumbnail
 from assets.tables_at_hand import images_of
+from pipelines.curate.export.croissant import stated_properties
 from pipelines.pgan.feed import rows_of
 from pipelines.readiness.criteria import check
 from pipelines.readiness.figures import augmented_figures, synthetic_figures
+from pipelines.storage.croissant import NAME as CROISSANT
+from pipelines.storage.curriculum import NAME as CURRICULUM
+from pipelines.storage.curriculum import Stage, read_curriculum
 from pipelines.storage.digests import sha256_of_json
 from pipelines.storage.publication import Staging
 from pipelines.storage.pyramid import Pyramid
 from pipelines.storage.tables import AUGMENTED, SYNTHETIC, SYNTHETIC_PATIENTS, read_table, write_table
 from pipelines.synthesize.augmented import write_augmented
+from pipelines.synthesize.augmented_metadata import PublishedFile, write_metadata
 from pipelines.synthesize.dicom import FULL_SPACING
 from pipelines.synthesize.patients import SHEET as PATIENTS_SHEET
 from pipelines.synthesize.patients import TABLE as PATIENTS
@@ -102,6 +109,25 @@ def images(context: dg.AssetExecutionContext, ladder: Ladder, training: Training
     return made.result(metadata, check_results(check(IMAGES_KEY, figures(made.folder))))
 
 
+def pictures_of(ladder: Ladder, asset: str, *patterns: str) -> list[PublishedFile]:
+    """The files of a publication that match, with their digests as the ledger states them."""
+    folder = ladder.zones.publication(asset)
+    return [
+        PublishedFile(f"{asset}/{path}", folder / path, digest)
+        for path, digest in sorted(stated_files(ladder, asset).items())
+        if any(fnmatchcase(path, pattern) for pattern in patterns)
+    ]
+
+
+def stage_in_words(stage: Stage) -> str:
+    """A stage of the curriculum for the UI."""
+    images = sum(sum(views.values()) for views in stage.images.values())
+    return (
+        f"{stage.name}: {images:.0f} images, {stage.labels} labels, {stage.share_of_steps:.0%} of the steps at "
+        f"{stage.learning_rate:g} times the learning rate"
+    )
+
+
 def women_of(sampler: "Sampler", settings: SynthesisSettings) -> Women | None:
     """Pretend patients of a model of both views; None of any other."""
     if not sampler.two_views:
@@ -156,7 +182,17 @@ def augmented_dataset(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.M
     def build(staging: Staging) -> None:
         dataset, _, _ = tables_of(dataset_folder)
         synthetic = read_table(synthetic_folder / "synthetic.parquet", SYNTHETIC)
-        staging.rows.extend(write_augmented(dataset, synthetic, folder=staging.folder).ledger)
+        summary = write_augmented(dataset, synthetic, folder=staging.folder)
+        staging.rows.extend(summary.ledger)
+        statement = statement_of(ladder)
+        write_metadata(
+            staging.folder,
+            summary,
+            title=statement.title,
+            stated=stated_properties(statement),
+            files=pictures_of(ladder, "level_a/dataset", "shard-*.arrow")
+            + pictures_of(ladder, IMAGES_KEY, "synthetic-*.arrow", "synthetic.parquet"),
+        )
         check_gate(check(AUGMENTED_KEY, figures(staging.folder)))
 
     def figures(folder: Path) -> dict[str, float | None]:
@@ -166,13 +202,16 @@ def augmented_dataset(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.M
         AUGMENTED_KEY,
         "",
         inputs=lambda: ladder.digests("level_a/dataset", IMAGES_KEY),
-        parameters={},
+        parameters={"statement": sha256_of_json(asdict(statement_of(ladder)))},
         build=build,
     )
+    curriculum = read_curriculum(made.folder / CURRICULUM)
     table = AUGMENTED.frame(read_table(made.folder / "augmented.parquet", AUGMENTED))
     train = table[table["split"] == "train"]
     metadata = {
         "dagster/row_count": len(table),
+        "croissant": dg.MetadataValue.path(made.folder / CROISSANT),
+        "curriculum": dg.MetadataValue.md("\n".join(f"1. {stage_in_words(stage)}" for stage in curriculum.stages)),
         "density x synthetic (training)": dg.MetadataValue.md(
             cross_table(
                 train.assign(origin=train["is_synthetic"].map({True: "synthetic", False: "real"})), "density", "origin"
