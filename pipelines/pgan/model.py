@@ -82,10 +82,12 @@ def load_network(model_folder: Path, name: str, network: Network, description: D
 
 @contextmanager
 def reproducible() -> Iterator[None]:
-    """Deterministic algorithms, and operations of one CPU thread each; put back afterwards."""
+    """Deterministic algorithms, operations of one CPU thread each, and whole float32 on a GPU; put back afterwards."""
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    shortened = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False  # or convolutions round to 10 bits, which 4,096 grays show
     filled = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs time, changes no result
     try:
@@ -93,6 +95,7 @@ def reproducible() -> Iterator[None]:
     finally:
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
+        torch.backends.cudnn.allow_tf32 = shortened
         deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
 
 

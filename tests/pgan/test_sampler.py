@@ -102,6 +102,28 @@ def test_another_process_with_other_threads_makes_the_same_bytes(sampler, publis
     assert done.stdout.strip() == hashlib.sha256(b"".join(together)).hexdigest()
 
 
+def test_settings_of_torch_are_put_back():
+    import torch
+
+    before = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
+    with reproducible():
+        assert (torch.get_num_threads(), torch.backends.cudnn.allow_tf32) == (1, False)
+        assert torch.are_deterministic_algorithms_enabled()
+    assert (torch.get_num_threads(), torch.backends.cudnn.allow_tf32) == before
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.gpu
+def test_a_gpu_makes_the_same_pictures_to_within_rounding(sampler, published):
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("there is no GPU")
+    asked = (7, range(20), ["A", "B"] * 10, ["MLO"] * 20)
+    made = load_sampler(published[1], "cuda").sample(*asked, truncation=0.7).astype(int)
+    assert np.abs(made - sampler.sample(*asked, truncation=0.7)).max() <= 2
+
+
 def test_a_stream_has_no_end_and_is_the_same_wherever_it_begins(sampler):
     first = list(islice(sampler.stream(7, "A", "MLO", batch=5), 12))
     np.testing.assert_array_equal(np.stack(first), sampler.sample(7, range(12), ["A"] * 12, ["MLO"] * 12))
