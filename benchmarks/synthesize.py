@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.pgan_peers import PlainGenerator
 from pipelines.pgan.model import GENERATOR, Description
-from pipelines.pgan.networks import Generator
+from pipelines.pgan.networks import Generator, fix_kernels
 from pipelines.pgan.sampler import Sampler
 from pipelines.pgan.settings import PGANSettings
 from pipelines.storage.tables import DENSITIES, VIEWS
@@ -76,6 +76,7 @@ def _level(level: int, options: argparse.Namespace) -> None:
     )
     torch.manual_seed(0)
     generator = Generator(settings).to(options.device).eval().requires_grad_(False)
+    fix_kernels(generator)
     sampler = Sampler(generator, Description(settings, SEEN, {GENERATOR: "0" * 64}, {}))
     maps = [settings.maps(stage) for stage in range(1, level + 1)]
     peer = PlainGenerator(maps, (5, 4)).to(options.device).eval().requires_grad_(False)

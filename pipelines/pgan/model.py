@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch.utils import deterministic
 
 from pipelines.pgan.conditions import VIEW, widened
-from pipelines.pgan.networks import Critic, Generator
+from pipelines.pgan.networks import Critic, Generator, fix_kernels
 from pipelines.pgan.settings import PGANSettings, SettingsError
 from pipelines.storage.digests import sha256_of_file
 
@@ -77,7 +77,9 @@ def load_network(model_folder: Path, name: str, network: Network, description: D
         network.load_state_dict(load_file(path))
     except (OSError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{name} is missing, damaged or does not fit {DESCRIPTION}") from error
-    return network.to(device).eval().requires_grad_(False)
+    network = network.to(device).eval().requires_grad_(False)
+    fix_kernels(network)
+    return network
 
 
 @contextmanager
