@@ -81,41 +81,54 @@ def fill_quota(
     deficits = {(r["density"], r["view"]): r["deficit"] for r in plan.to_pylist() if r["deficit"]}
     writer = _Writer(folder, model_sha256, settings, spacing)
     screen = patients = None
-    shortfalls = []
-    total = sum(deficits.values())
+    shortfalls: list[Shortfall] = []
     if deficits or women is not None:
         screen = Screen.calibrated(training, held_back, score, settings)
         write_json(folder / "screen.json", screen.to_json())
-        done = 0
         with ShardWriter(folder, "synthetic", training.pictures.shape[1:]) as shards:
-            for (density, view), wanted in sorted(deficits.items()):
-                unseen = conditions is not None and (density, view) not in conditions
-                kept = 0
-                try:
-                    for number, verdict in () if unseen else _candidates(density, view, wanted, sample, screen):
-                        writer.write(number, density, view, verdict, screen, shards)
-                        kept += verdict.reason is None
-                        progress(done + kept, total)
-                except _UnseenError:
-                    unseen = True
-                if kept < wanted:
-                    reason = "condition_unseen" if unseen else "tries_exhausted"
-                    shortfalls.append(Shortfall(density, view, wanted, kept, reason))
-                done += wanted
-                progress(done, total)
-        if women is not None:
-            known = deficits if conditions is None else conditions
-            seen = [density for density in DENSITIES if all((density, view) in known for view in VIEWS)]
-            patients = write_patients(
-                women,
-                seen,
-                screen=screen,
-                model_sha256=model_sha256,
-                settings=settings,
-                folder=folder,
-                spacing=spacing,
-            )
-    return writer.close(total, tuple(shortfalls), screen, patients)
+            shortfalls = _fill(deficits, conditions, sample, screen, writer, shards, progress)
+    if women is not None and screen is not None:
+        known = deficits if conditions is None else conditions
+        patients = write_patients(
+            women,
+            [density for density in DENSITIES if all((density, view) in known for view in VIEWS)],
+            screen=screen,
+            model_sha256=model_sha256,
+            settings=settings,
+            folder=folder,
+            spacing=spacing,
+        )
+    return writer.close(sum(deficits.values()), tuple(shortfalls), screen, patients)
+
+
+def _fill(
+    deficits: Mapping[tuple[str, str], int],
+    conditions: Collection[tuple[str, str]] | None,
+    sample: Sample,
+    screen: Screen,
+    writer: "_Writer",
+    shards: ShardWriter,
+    progress: Progress,
+) -> list[Shortfall]:
+    """Fill each cell in turn; the cells that were not filled."""
+    shortfalls = []
+    done, total = 0, sum(deficits.values())
+    for (density, view), wanted in sorted(deficits.items()):
+        unseen = conditions is not None and (density, view) not in conditions
+        kept = 0
+        try:
+            for number, verdict in () if unseen else _candidates(density, view, wanted, sample, screen):
+                writer.write(number, density, view, verdict, screen, shards)
+                kept += verdict.reason is None
+                progress(done + kept, total)
+        except _UnseenError:
+            unseen = True
+        if kept < wanted:
+            reason = "condition_unseen" if unseen else "tries_exhausted"
+            shortfalls.append(Shortfall(density, view, wanted, kept, reason))
+        done += wanted
+        progress(done, total)
+    return shortfalls
 
 
 class _UnseenError(Exception):
