@@ -19,6 +19,14 @@ def test_latents_differ_by_each_of_seed_density_view_and_number():
     assert len({latent_of(*own, 64).tobytes() for own in asked}) == 5
 
 
+def test_latents_are_the_same_for_ever():
+    """As they were when the first pictures were named by them, rounded."""
+    first = [0.449696, -0.576588, 0.459121, 0.306376, 0.309079, 0.255208]
+    np.testing.assert_allclose(latent_of(7, "C", "MLO", 3, 6), first, atol=1e-6)
+    later = [0.224662, 0.15965, 0.00175, -0.665164, -0.473374, 0.507455]
+    np.testing.assert_allclose(latent_of(0, 1.5, "CC", 10**9, 6), later, atol=1e-6)
+
+
 def test_latents_are_uniform_on_the_unit_sphere():
     many = some(600)
     np.testing.assert_allclose(np.linalg.norm(many.astype(float), axis=1), 1, atol=1e-6)
