@@ -4,7 +4,7 @@
     python -m benchmarks.synthesize --device cuda
 
 From 80×64 (level 5) to 1280×1024 (9), with random weights of the networks' widths: 16 · ``--width`` / 2^stage maps, at
-most ``--width`` (512, the default on a GPU, is the full preset's). Ours is what the ladder does: ``Sampler.sample``,
+most ``--width`` (512, the default on a GPU, is the full preset's). Ours is what the ladder does: ``Sampler.stream``,
 with its latents, codes and gray values, in float32, on a CPU one picture at a time in one thread, so that a picture is
 the same in any batch. The peer is the generator of Karras et al. 2018 as written, in eager float32 (without TF32, as
 ours), without gradients, at the same widths and batch: the pass alone. On a CPU figures are images per CPU second, on a
@@ -16,6 +16,7 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -89,7 +90,8 @@ def _level(level: int, options: argparse.Namespace) -> None:
 def _batch(settings: PGANSettings, sampler: Sampler, peer: PlainGenerator, batch: int) -> Rate:
     """Compare at one batch size; our rate."""
     device, size = settings.device, settings.maps(1)
-    ours = _rate(lambda: sampler.sample(0, range(batch), ["C"] * batch, ["CC"] * batch), batch, device)
+    stream = sampler.stream(0, "C", "CC", batch=batch)
+    ours = _rate(lambda: list(islice(stream, batch)), batch, device)
     plain = _rate(lambda: peer(torch.randn(batch, size, device=device)), batch, device)
     rows, columns = settings.resolution
     ratio = ours.images / plain.images
