@@ -109,7 +109,7 @@ def images(context: dg.AssetExecutionContext, ladder: Ladder, training: Training
     return made.result(metadata, check_results(check(IMAGES_KEY, figures(made.folder))))
 
 
-def pictures_of(ladder: Ladder, asset: str, *patterns: str) -> list[PublishedFile]:
+def published_files(ladder: Ladder, asset: str, *patterns: str) -> list[PublishedFile]:
     """The files of a publication that match, with their digests as the ledger states them."""
     folder = ladder.zones.publication(asset)
     return [
@@ -190,8 +190,8 @@ def augmented_dataset(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.M
             summary,
             title=statement.title,
             stated=stated_properties(statement),
-            files=pictures_of(ladder, "level_a/dataset", "shard-*.arrow")
-            + pictures_of(ladder, IMAGES_KEY, "synthetic-*.arrow", "synthetic.parquet"),
+            files=published_files(ladder, "level_a/dataset", "shard-*.arrow")
+            + published_files(ladder, IMAGES_KEY, "synthetic-*.arrow", "synthetic.parquet"),
         )
         check_gate(check(AUGMENTED_KEY, figures(staging.folder)))
 
