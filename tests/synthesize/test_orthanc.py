@@ -24,7 +24,7 @@ NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Orthanc:
-    """An Orthanc of the test's own, on loopback, which takes files of one sender alone."""
+    """An Orthanc of the test's own: it answers the loopback address alone, and takes files of one sender there."""
 
     def __init__(self, folder: Path) -> None:
         self.http, self.dicom = _free_ports()
