@@ -31,6 +31,13 @@ class Until(StrEnum):
     WORTH = "worth"
 
 
+class Views(StrEnum):
+    """The views that a model draws."""
+
+    CC = "CC"
+    MLO = "MLO"
+
+
 Data = Annotated[Path, typer.Option(help="Root that holds restricted/ and research/.", envvar="MIDAR_DATA")]
 Inbox = Annotated[
     Path | None,
@@ -59,6 +66,9 @@ def run(
     training_processes: Annotated[
         int, typer.Option(min=1, help="Processes that share the training, such as the machine's GPUs.")
     ] = 1,
+    two_views: Annotated[
+        bool, typer.Option("--two-views", help="Draw CC and MLO of one breast together: gives whole pretend patients.")
+    ] = False,
 ) -> None:
     """Climb the whole ladder up to a rung; what stands already, current and whole, is not made again."""
     from assets.home import AlreadyRunningError
@@ -75,7 +85,13 @@ def run(
         _stop(str(error))
     ladder = Ladder(data=str(data.absolute()), inbox=str(inbox.absolute()) if inbox else "", processes=processes)
     training = Training(
-        preset=preset, device=device, seed=seed, budget=budget, images=images, processes=training_processes
+        preset=preset,
+        device=device,
+        seed=seed,
+        budget=budget,
+        images=images,
+        processes=training_processes,
+        two_views=two_views,
     )
     try:
         code = climb_ladder(ladder, training, until.value)
@@ -212,6 +228,29 @@ def release(
     except FileExistsError:
         _stop(f"{out} is there already")
     typer.echo(f"{len(left)} files in {out}")
+
+
+@app.command()
+def walk(
+    out: Annotated[Path, typer.Argument(help="Name of the pictures to write, without suffix: a .png and a .gif.")],
+    data: Data = DEFAULT_DATA,
+    start: Annotated[str, typer.Option(help="Synthetic image (S-…) to walk from.")] = "",
+    end: Annotated[str, typer.Option(help="Synthetic image to walk to; without it along density.")] = "",
+    number: Annotated[int, typer.Option(min=0, help="Without --start: number of the picture to walk from.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Without --start: seed.")] = 0,
+    view: Annotated[Views, typer.Option(help="Without --start: view.")] = Views.MLO,
+    frames: Annotated[int, typer.Option(min=2, max=500, help="Pictures from one end to the other.")] = 24,
+    truncation: Annotated[float, typer.Option(min=0.05, max=1, help="Without --start: less is more typical.")] = 1.0,
+) -> None:
+    """Walk through the model's latents: from one synthetic image to another, or along density; a strip and a film."""
+    from assets.walking import NoWayError, Walk, write_walk
+
+    asked = Walk(start, end, seed, number, view.value, frames, truncation)
+    try:
+        strip, film = write_walk(data, out, asked)
+    except NoWayError as error:
+        _stop(str(error))
+    typer.echo(f"{strip}, {film}")
 
 
 @app.command()

@@ -21,6 +21,7 @@ REPORTS = {
     "pGAN samples": "pgan/model/samples.png",
     "pGAN model card": "pgan/model/MODEL_CARD.md",
     "synthetic sheet": "synthetic/images/sheet.png",
+    "latent walks": "synthetic/images/gallery.png",
     "worth to a classifier": "evaluation/downstream/downstream.png",
 }
 

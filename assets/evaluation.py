@@ -199,6 +199,8 @@ def measure_set(ladder: Ladder, images: pa.Table) -> Measured:
             measured |= figures.model_figures(root("pgan/model"))
             if stands(ladder, "synthetic/images", "pgan/model", "level_a/dataset"):
                 synthetic = read_table(root("synthetic/images") / "synthetic.parquet", SYNTHETIC)
+                for name, file in (("synthetic", "sheet.png"), ("gallery", "gallery.png")):
+                    exhibits = with_picture(exhibits, name, root("synthetic/images") / file)
                 measured |= figures.synthetic_figures(plan, synthetic)
                 if stands(ladder, "synthetic/augmented_dataset", "level_a/dataset", "synthetic/images"):
                     folder_of = root("synthetic/augmented_dataset")

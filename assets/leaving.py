@@ -10,11 +10,11 @@ import pyarrow.compute as pc
 from assets.level_c import profile_of
 from assets.resources import Ladder
 from assets.tables_at_hand import objects_of
-from pipelines.curate.export.croissant import croissant_errors
 from pipelines.curate.export.facts import Deidentification
 from pipelines.curate.export.statement import Statement, StatementError, read_statement
 from pipelines.readiness.export import export_figures
 from pipelines.readiness.figures import Figures, identifiers
+from pipelines.storage.croissant import croissant_errors
 from pipelines.storage.ledger import FILE
 from pipelines.storage.manifest import MANIFEST, read_manifest, unlike_manifest
 from pipelines.storage.tables import INVENTORY, VENDOR_CURVES, read_table

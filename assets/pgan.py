@@ -49,6 +49,8 @@ def settings_of(training: Training, images_at_hand: int) -> PGANSettings:
     processes = training.chosen_processes
     if settings.parts % processes:
         settings = replace(settings, parts=processes)
+    if training.makes_two_views:
+        settings = replace(settings, two_views=True)
     images = training.chosen_images
     if not images:
         return settings

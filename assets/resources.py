@@ -22,6 +22,7 @@ from pipelines.storage.ledger import Batch
 from pipelines.storage.publication import GateError, Publisher, Staging
 from pipelines.storage.workers import Workers, hush
 from pipelines.storage.zones import Zones
+from pipelines.synthesize.settings import SynthesisSettings
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,9 @@ class Ladder(dg.ConfigurableResource):
     0.1,0.4,0.4,0.1; default $MIDAR_TARGET, else uniform."""
     synthetic_share: str = ""
     """Share of a class' training images that may be synthetic; default $MIDAR_SYNTHETIC_SHARE, else 0.75."""
+    truncation: str = ""
+    """How far synthetic images are drawn toward their class' mean, over 0 to 1, 1 being not at all: typical, less
+    diverse; default $MIDAR_TRUNCATION, else 1."""
     quiet_seconds: float = 60.0
     """The sensor takes a delivery up when nothing in it has changed for so long."""
 
@@ -119,6 +123,15 @@ class Ladder(dg.ConfigurableResource):
             return BalanceSettings.parse(target, share)
         except ValueError as error:
             raise dg.Failure(f"MIDAR_TARGET and MIDAR_SYNTHETIC_SHARE: {error}", allow_retries=False) from None
+
+    @property
+    def synthesis(self) -> SynthesisSettings:
+        """How synthetic images are made. Raises Failure for a truncation that is none."""
+        text = self.truncation or os.environ.get("MIDAR_TRUNCATION") or "1"
+        try:
+            return SynthesisSettings(truncation=float(text))
+        except ValueError:
+            raise dg.Failure("MIDAR_TRUNCATION must be a number over 0 and at most 1", allow_retries=False) from None
 
     def make(
         self,
@@ -196,6 +209,8 @@ class Training(dg.ConfigurableResource):
     """cpu, cuda, …; default $MIDAR_DEVICE, else cpu."""
     seed: int = 0
     """Seed of weights, latents and sampling."""
+    two_views: bool = False
+    """Draw CC and MLO of one breast from one latent, which gives whole pretend patients; also by $MIDAR_TWO_VIEWS=1."""
     budget: str = ""
     """What one run may take, such as 8h, 90min or 200000 (images): it stops there with a checkpoint, and the next run
     goes on; default $MIDAR_BUDGET, else no bound."""
@@ -224,6 +239,14 @@ class Training(dg.ConfigurableResource):
     def chosen_device(self) -> str:
         """The torch device."""
         return self.device or os.environ.get("MIDAR_DEVICE") or "cpu"
+
+    @property
+    def makes_two_views(self) -> bool:
+        """Are CC and MLO of one breast drawn from one latent. Raises Failure for a MIDAR_TWO_VIEWS but 0 and 1."""
+        named = os.environ.get("MIDAR_TWO_VIEWS") or "0"
+        if named not in ("0", "1"):
+            raise dg.Failure("MIDAR_TWO_VIEWS must be 0 or 1", allow_retries=False)
+        return self.two_views or named == "1"
 
     @property
     def chosen_budget(self) -> str:

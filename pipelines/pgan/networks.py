@@ -66,7 +66,7 @@ class Generator(nn.Module):
     def __init__(self, settings: PGANSettings) -> None:
         super().__init__()
         self.maps = maps = settings.maps
-        size = settings.latent_size
+        self.latent_size = size = settings.latent_size
         self.code_size, self.recompute_from = code_size(settings.condition_age), settings.recompute_from
         self.embed = EqualizedLinear(self.code_size, size, gain=1.0, bias=False) if settings.conditional else None
         inputs = 2 * size if settings.conditional else size
@@ -84,7 +84,11 @@ class Generator(nn.Module):
 
         ``alpha`` counts only where ``fading``: then the picture is blended with the level below, doubled.
         """
-        x = below = self.start(latents, codes)
+        return self.draw(self.start(latents, codes), level, alpha, fading)
+
+    def draw(self, x: Tensor, level: int, alpha: Tensor | float = 1.0, fading: bool = False) -> Tensor:
+        """Pictures of a level from the features of the first, which ``start`` gives."""
+        below = x
         for stage in range(2, level + 1):
             below, x = x, self.grow(x, stage, self.up[stage - 2], self.convolution[stage - 2])
         picture = self.to_gray[level - 1](x)

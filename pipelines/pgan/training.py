@@ -110,7 +110,7 @@ def train(
     dataset = read_dataset(dataset_folder)
     feed = Feed.of(dataset_folder, rows_of(dataset, "train"), settings)
     watch = Watch(feed, settings.latent_size, settings.seed, rows_of(dataset, "validation"), estimator)
-    with reproducible():
+    with reproducible(short=True):
         run = _Run(settings, feed, watch, checkpoints, training_fingerprint(dataset, settings), limits or Limits())
         run.journal = Journal(journal if distributed.leads() else None, run.engine.device, run.images)
         try:

@@ -32,18 +32,19 @@ class TwoViewGenerator(Generator):
             self.to_gray[s - 1] = ToGray(maps(s), 1)
         self.mlo_to_gray = nn.ModuleList(ToGray(maps(s), 1) for s in stages)
 
-    def forward(
-        self, latents: Tensor, codes: Tensor, level: int, alpha: Tensor | float = 1.0, fading: bool = False
-    ) -> Tensor:
-        """As ``Generator.forward``, with two channels."""
+    def start(self, latents: Tensor, codes: Tensor) -> Tensor:
+        """As ``Generator.start``, the same for both views."""
         codes = codes.clone()
         codes[:, VIEW] = 0
+        return super().start(latents, codes)
+
+    def draw(self, x: Tensor, level: int, alpha: Tensor | float = 1.0, fading: bool = False) -> Tensor:
+        """As ``Generator.draw``, with two channels."""
         if level <= self.shared:
-            return super().forward(latents, codes, level, alpha, fading)
-        trunk = self.start(latents, codes)
+            return super().draw(x, level, alpha, fading)
         for stage in range(2, self.shared + 1):
-            trunk = self.grow(trunk, stage, self.up[stage - 2], self.convolution[stage - 2])
-        pictures, below = self._heads(trunk, level)
+            x = self.grow(x, stage, self.up[stage - 2], self.convolution[stage - 2])
+        pictures, below = self._heads(x, level)
         if fading:
             pictures = blend(doubled(below), pictures, alpha)
         return pictures.to(torch.promote_types(pictures.dtype, torch.float32))

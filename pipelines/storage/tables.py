@@ -15,7 +15,8 @@ __all__ = [
     "AGREEMENT", "ARMS", "ASSOCIATION", "AUGMENTED", "BALANCE", "CONTRACTS", "COPIES", "CURVE_IMAGES", "DATASET",
     "DELIVERED_LABELS", "DENSITIES", "DENSITY_SETS", "DOWNSTREAM", "EXCLUSIONS", "HARMONIZATION", "IMAGES",
     "INVENTORY", "LABELS", "LATERALITIES", "OBJECTS", "ORIGINS", "PATIENT_SPLITS", "PIXELS_CAP", "PLAN", "POWER",
-    "PREDICTIONS", "REPORTS", "REVIEWS", "REVIEW_QUEUE", "SPLITS", "SYNTHETIC", "VENDOR_CURVES", "VIEWS", "VOTES",
+    "PREDICTIONS", "REPORTS", "REVIEWS", "REVIEW_QUEUE", "SPLITS", "SYNTHETIC", "SYNTHETIC_PATIENTS", "VENDOR_CURVES",
+    "VIEWS", "VOTES",
     "ContractError", "Table", "read_table", "write_table",
 ]  # fmt: skip
 
@@ -549,11 +550,12 @@ SYNTHETIC = Table(
     "synthetic.images",
     "One row per generated image: kept, or rejected by the screen with figure and threshold.",
     (
-        _text("synthetic_id", "id (S-…): a hash of model, seed, number, density and view"),
+        _text("synthetic_id", "id (S-…): a hash of model, seed, number, density, view and truncation"),
         _count("number", "running number within density and view: with the seed it fixes the latent"),
         _count("seed", "seed of the run"),
         _text("density", "requested density", allowed=DENSITIES),
         _text("view", "requested view", allowed=VIEWS),
+        _number("truncation", "ψ: 1 leaves pictures as they are, less draws them to their class' mean", at_most=1),
         _text("verdict", "what the screen said", allowed=("kept", "rejected")),
         _text("reason", "why rejected: copy, breast_<figure>, critic", nullable=True),
         _number("critic_score", "critic's score"),
@@ -566,6 +568,34 @@ SYNTHETIC = Table(
         _text("picture_sha256", "SHA-256 of the picture's bytes", nullable=True),
         _text("shard", "shard file below the publication's folder", nullable=True),
         Column("shard_row", pa.int32(), "row in the shard", nullable=True, at_least=0),
+        _text("dicom", "DICOM file below the publication's folder", nullable=True),
+    ),
+    ("synthetic_id",),
+)
+
+SYNTHETIC_PATIENTS = Table(
+    "synthetic.patients",
+    "Whole pretend patients, four rows each: CC and MLO of both breasts, in one DICOM study. In no training set.",
+    (
+        _text("synthetic_id", "id of the picture (S-…): a hash of all that fixes it"),
+        _text("synthetic_patient", "the pretend patient (W-…) whose breast it shows"),
+        _count("number", "running number of the patient within her density: with the seed it fixes her latents"),
+        _count("seed", "seed of the run"),
+        _text("density", "requested density", allowed=DENSITIES),
+        _text("laterality", "side of the breast", allowed=LATERALITIES),
+        _text("view", "requested view", allowed=VIEWS),
+        _number("truncation", "ψ: 1 leaves pictures as they are, less draws them to their class' mean", at_most=1),
+        _number("likeness", "cosine of the two breasts' latents", at_least=0, at_most=1),
+        _text("verdict", "kept where the screen kept all four pictures", allowed=("kept", "rejected")),
+        _text("reason", "why the screen rejected this picture, or another_picture", nullable=True),
+        _number("critic_score", "critic's score"),
+        _number("nearest_distance", "distance to the nearest training image"),
+        _number("dense_fraction", "share of the breast that is dense", at_least=0, at_most=1),
+        _number("breast_fraction", "share of the picture that is breast", at_least=0, at_most=1),
+        _text("model_sha256", "SHA-256 of the generator's weights"),
+        _text("study_instance_uid", "Study Instance UID, the same for the four", nullable=True),
+        _text("sop_instance_uid", "SOP Instance UID", nullable=True),
+        _text("picture_sha256", "SHA-256 of the picture's bytes, chest wall on the left", nullable=True),
         _text("dicom", "DICOM file below the publication's folder", nullable=True),
     ),
     ("synthetic_id",),
@@ -631,5 +661,5 @@ PREDICTIONS = Table(
 CONTRACTS = (
     INVENTORY, OBJECTS, REPORTS, DELIVERED_LABELS, IMAGES, COPIES, PATIENT_SPLITS, VENDOR_CURVES, CURVE_IMAGES,
     HARMONIZATION, VOTES, LABELS, REVIEW_QUEUE, REVIEWS, AGREEMENT, DATASET, EXCLUSIONS, PLAN, BALANCE, ASSOCIATION,
-    POWER, SYNTHETIC, AUGMENTED, DOWNSTREAM, PREDICTIONS,
+    POWER, SYNTHETIC, SYNTHETIC_PATIENTS, AUGMENTED, DOWNSTREAM, PREDICTIONS,
 )  # fmt: skip

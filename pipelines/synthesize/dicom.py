@@ -14,7 +14,7 @@ from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
-_FULL_ROWS, _FULL_SPACING = 1280, 0.24
+FULL_ROWS, FULL_SPACING = 1280, 0.24
 """Spacing in mm of a picture of 1280 rows; a smaller one shows the same breast with larger pixels."""
 
 _DENSITY_CODES = {
@@ -28,8 +28,14 @@ _DENSITY_CODES = {
 _VIEW_CODES = {"CC": ("399162004", "cranio-caudal"), "MLO": ("399368009", "medio-lateral oblique")}
 """PS3.16 CID 4014, View for Mammography."""
 
-_ORIENTATIONS = {"CC": ["A", "R"], "MLO": ["A", "FR"]}
-"""Of a left breast, whose chest wall is on the picture's left edge."""
+_ORIENTATIONS = {
+    ("L", "CC"): ["A", "R"],
+    ("L", "MLO"): ["A", "FR"],
+    ("R", "CC"): ["P", "L"],
+    ("R", "MLO"): ["P", "FL"],
+}
+"""Directions of rows and columns as films are hung: a left breast's chest wall is on the picture's left edge, a right
+one's on the right."""
 
 _IMPLEMENTATION = UID("2.25.164927893046226853905632406420183562241")
 _SPACE = uuid.UUID("7c1377a5-50d7-5b5c-9ab5-0a1d7b9c7f41")
@@ -37,7 +43,11 @@ _SPACE = uuid.UUID("7c1377a5-50d7-5b5c-9ab5-0a1d7b9c7f41")
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a synthetic picture comes from: all that fixes it."""
+    """Where a synthetic picture comes from: all that fixes it.
+
+    ``truncation``: ψ that it was drawn with. ``patient``: the pretend patient whose ``laterality`` breast it shows, as
+    the study's ``instance`` (1 …); a picture of nobody else's is a patient of its own.
+    """
 
     synthetic_id: str
     model_sha256: str
@@ -45,26 +55,39 @@ class Origin:
     number: int
     density: str
     view: str
+    truncation: float = 1.0
+    patient: str = ""
+    laterality: str = "L"
+    instance: int = 1
+
+    @property
+    def person(self) -> str:
+        """The pretend patient, or the picture itself."""
+        return self.patient or self.synthetic_id
 
     @property
     def derivation(self) -> str:
         """The origin as a sentence for (0008,2111), at most 1,024 characters."""
+        of_whom = f"; pretend patient {self.patient}" if self.patient else ""
         return (
             f"Synthetic mammogram, no patient was imaged. Drawn by a progressive GAN; generator SHA-256 "
             f"{self.model_sha256}; seed {self.seed}; number {self.number}; requested density {self.density}; "
-            f"requested view {self.view}."
+            f"requested view {self.view}; truncation {self.truncation:g}{of_whom}. The pixel spacing is nominal."
         )
 
 
-def encode(picture: NDArray[np.uint16], origin: Origin) -> tuple[str, bytes]:
+def encode(picture: NDArray[np.uint16], origin: Origin, spacing: float = FULL_SPACING) -> tuple[str, bytes]:
     """A picture (rows, columns) of 0…4095 as (SOP Instance UID, bytes of a DICOM file), Explicit VR Little Endian.
 
-    Raises ValueError for gray values over 4095.
+    Its chest wall is on the left; a right breast is written mirrored, as films are hung. ``spacing``: mm between pixels
+    of the same breast at 1280 rows. Raises ValueError for gray values over 4095.
     """
     if picture.dtype != np.uint16 or (picture.size and picture.max() > 4095):
         raise ValueError("the picture is not uint16 of 0…4095")
+    if origin.laterality == "R":
+        picture = picture[:, ::-1]
     content = hashlib.sha256(np.ascontiguousarray(picture, "<u2").tobytes()).hexdigest()
-    instance = _uid(origin, f"instance {content}")
+    instance = _uid(origin.synthetic_id, f"instance {content}")
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = DigitalMammographyXRayImageStorageForPresentation
     meta.MediaStorageSOPInstanceUID = instance
@@ -77,20 +100,25 @@ def encode(picture: NDArray[np.uint16], origin: Origin) -> tuple[str, bytes]:
     file.SOPInstanceUID = instance
     _identify(file, origin)
     _place(file, origin)
-    _depict(file, picture)
+    _depict(file, picture, spacing)
     _declare_synthetic(file, origin)
     stream = BytesIO()
     dcmwrite(stream, file, enforce_file_format=True)
     return str(instance), stream.getvalue()
 
 
+def study_uid(origin: Origin) -> str:
+    """The Study Instance UID of a picture, the same for all pictures of a pretend patient."""
+    return str(_uid(origin.person, "study"))
+
+
 def _identify(file: Dataset, origin: Origin) -> None:
     """Patient, General Study, General Series, DX Series and General Equipment modules."""
-    file.PatientName = f"SYNTHETIC^{origin.synthetic_id}"
-    file.PatientID = f"SYNTHETIC-{origin.synthetic_id}"
+    file.PatientName = f"SYNTHETIC^{origin.person}"
+    file.PatientID = f"SYNTHETIC-{origin.person}"
     file.PatientBirthDate = ""
     file.PatientSex = ""
-    file.StudyInstanceUID = _uid(origin, "study")
+    file.StudyInstanceUID = study_uid(origin)
     file.StudyDate = ""
     file.StudyTime = ""
     file.StudyID = ""
@@ -99,21 +127,22 @@ def _identify(file: Dataset, origin: Origin) -> None:
     file.ReferringPhysicianName = ""
     file.Modality = "MG"
     file.PresentationIntentType = "FOR PRESENTATION"
-    file.SeriesInstanceUID = _uid(origin, "series")
+    file.SeriesInstanceUID = _uid(origin.person, "series")
     file.SeriesNumber = 1
-    file.SeriesDescription = f"SYNTHETIC {origin.view}, density {origin.density}"
+    shown = "" if origin.patient else f" {origin.view},"
+    file.SeriesDescription = f"SYNTHETIC{shown} density {origin.density}"
     file.Manufacturer = "MIDaR"
     file.ManufacturerModelName = "pGAN"
     file.SoftwareVersions = f"generator {origin.model_sha256[:16]}"
-    file.InstanceNumber = 1
+    file.InstanceNumber = origin.instance
 
 
 def _place(file: Dataset, origin: Origin) -> None:
     """DX Anatomy Imaged, Mammography Image and Acquisition Context modules."""
     file.BodyPartExamined = "BREAST"
     file.AnatomicRegionSequence = [_code("76752008", "SCT", "Breast")]
-    file.ImageLaterality = "L"
-    file.PatientOrientation = _ORIENTATIONS[origin.view]
+    file.ImageLaterality = origin.laterality
+    file.PatientOrientation = _ORIENTATIONS[origin.laterality, origin.view]
     file.PositionerType = "NONE"
     file.OrganExposed = "BREAST"
     file.BreastImplantPresent = "NO"
@@ -130,7 +159,7 @@ def _place(file: Dataset, origin: Origin) -> None:
     file.AcquisitionContextSequence = [composition]
 
 
-def _depict(file: Dataset, picture: NDArray[np.uint16]) -> None:
+def _depict(file: Dataset, picture: NDArray[np.uint16], full_spacing: float) -> None:
     """Image Pixel, DX Image and DX Detector modules: 12 bits in 16, brighter is denser."""
     file.SamplesPerPixel = 1
     file.PhotometricInterpretation = "MONOCHROME2"
@@ -143,7 +172,7 @@ def _depict(file: Dataset, picture: NDArray[np.uint16]) -> None:
     file.WindowCenter, file.WindowWidth = 2048, 4096
     file.BurnedInAnnotation = "NO"
     file.LossyImageCompression = "00"
-    spacing = f"{_FULL_SPACING * _FULL_ROWS / picture.shape[0]:.6g}"
+    spacing = f"{full_spacing * FULL_ROWS / picture.shape[0]:.6g}"
     file.ImagerPixelSpacing = [spacing, spacing]
     file.DetectorType = ""
     file.PixelData = np.ascontiguousarray(picture, "<u2").tobytes()
@@ -171,6 +200,6 @@ def _code(value: str, scheme: str, meaning: str) -> Dataset:
     return item
 
 
-def _uid(origin: Origin, role: str) -> UID:
-    """A UID of PS3.5 B.2 (2.25 and a name-based UUID), the same for the same origin and role."""
-    return UID(f"2.25.{uuid.uuid5(_SPACE, f'{origin.synthetic_id} {role}').int}")
+def _uid(owner: str, role: str) -> UID:
+    """A UID of PS3.5 B.2 (2.25 and a name-based UUID), the same for the same owner and role."""
+    return UID(f"2.25.{uuid.uuid5(_SPACE, f'{owner} {role}').int}")

@@ -14,16 +14,17 @@ from pipelines.storage.atomic import write_bytes, write_json
 from pipelines.storage.digests import sha256_of_array, sha256_of_bytes, sha256_of_json
 from pipelines.storage.ledger import LedgerRow
 from pipelines.storage.shards import ShardWriter
-from pipelines.storage.tables import SYNTHETIC, write_table
+from pipelines.storage.tables import DENSITIES, SYNTHETIC, VIEWS, write_table
 from pipelines.storage.workers import Progress, silent
-from pipelines.synthesize.dicom import Origin, encode
+from pipelines.synthesize.dicom import FULL_SPACING, Origin, encode
+from pipelines.synthesize.patients import PatientsSummary, Women, write_patients
 from pipelines.synthesize.pictures import PictureSet
 from pipelines.synthesize.screening import Score, Screen, Verdict
 from pipelines.synthesize.settings import SynthesisSettings
 from pipelines.synthesize.sheet import Sheet
 
 Sample = Callable[[int, Sequence[int], Sequence[str], Sequence[str]], NDArray[np.uint16]]
-"""The generator: seed, numbers, densities, views → uint16 (n, rows, columns), 0…4095."""
+"""The generator, with the settings' truncation: seed, numbers, densities, views → uint16 (n, rows, columns), 0…4095."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class SyntheticSummary:
     shortfalls: tuple[Shortfall, ...]
     critic_low: float | None
     nearest_low: float | None
+    patients: PatientsSummary | None
     ledger: tuple[LedgerRow, ...]
 
 
@@ -63,6 +65,8 @@ def fill_quota(
     settings: SynthesisSettings = SynthesisSettings(),  # noqa: B008 - frozen
     folder: Path,
     conditions: Collection[tuple[str, str]] | None = None,
+    women: Women | None = None,
+    spacing: float = FULL_SPACING,
     progress: Progress = silent,
 ) -> SyntheticSummary:
     """Make each cell's deficit of the plan (PLAN), or say by how much and why it fell short.
@@ -71,33 +75,60 @@ def fill_quota(
     to write, ``screen.json`` (thresholds), ``synthetic-*.arrow``, ``dicom/<id>.dcm`` and ``sheet.png``.
     Memory does not grow with the quota but for the table's rows. ``conditions``: the (density, view) pairs that the
     model has seen; others are not asked for, nor are those for which ``sample`` raises a subclass of ValueError.
+    ``women``: of a model of both views; pretend patients of every density that it has seen are then made as well (see
+    ``patients``). ``spacing`` as in ``dicom.encode``.
     """
     deficits = {(r["density"], r["view"]): r["deficit"] for r in plan.to_pylist() if r["deficit"]}
-    writer = _Writer(folder, model_sha256, settings.seed)
-    screen = None
-    shortfalls = []
-    total = sum(deficits.values())
-    if deficits:
+    writer = _Writer(folder, model_sha256, settings, spacing)
+    screen = patients = None
+    shortfalls: list[Shortfall] = []
+    if deficits or women is not None:
         screen = Screen.calibrated(training, held_back, score, settings)
         write_json(folder / "screen.json", screen.to_json())
-        done = 0
         with ShardWriter(folder, "synthetic", training.pictures.shape[1:]) as shards:
-            for (density, view), wanted in sorted(deficits.items()):
-                unseen = conditions is not None and (density, view) not in conditions
-                kept = 0
-                try:
-                    for number, verdict in () if unseen else _candidates(density, view, wanted, sample, screen):
-                        writer.write(number, density, view, verdict, screen, shards)
-                        kept += verdict.reason is None
-                        progress(done + kept, total)
-                except _UnseenError:
-                    unseen = True
-                if kept < wanted:
-                    reason = "condition_unseen" if unseen else "tries_exhausted"
-                    shortfalls.append(Shortfall(density, view, wanted, kept, reason))
-                done += wanted
-                progress(done, total)
-    return writer.close(total, tuple(shortfalls), screen)
+            shortfalls = _fill(deficits, conditions, sample, screen, writer, shards, progress)
+    if women is not None and screen is not None:
+        known = deficits if conditions is None else conditions
+        patients = write_patients(
+            women,
+            [density for density in DENSITIES if all((density, view) in known for view in VIEWS)],
+            screen=screen,
+            model_sha256=model_sha256,
+            settings=settings,
+            folder=folder,
+            spacing=spacing,
+        )
+    return writer.close(sum(deficits.values()), tuple(shortfalls), screen, patients)
+
+
+def _fill(
+    deficits: Mapping[tuple[str, str], int],
+    conditions: Collection[tuple[str, str]] | None,
+    sample: Sample,
+    screen: Screen,
+    writer: "_Writer",
+    shards: ShardWriter,
+    progress: Progress,
+) -> list[Shortfall]:
+    """Fill each cell in turn; the cells that were not filled."""
+    shortfalls = []
+    done, total = 0, sum(deficits.values())
+    for (density, view), wanted in sorted(deficits.items()):
+        unseen = conditions is not None and (density, view) not in conditions
+        kept = 0
+        try:
+            for number, verdict in () if unseen else _candidates(density, view, wanted, sample, screen):
+                writer.write(number, density, view, verdict, screen, shards)
+                kept += verdict.reason is None
+                progress(done + kept, total)
+        except _UnseenError:
+            unseen = True
+        if kept < wanted:
+            reason = "condition_unseen" if unseen else "tries_exhausted"
+            shortfalls.append(Shortfall(density, view, wanted, kept, reason))
+        done += wanted
+        progress(done, total)
+    return shortfalls
 
 
 class _UnseenError(Exception):
@@ -128,8 +159,9 @@ def _candidates(density: str, view: str, wanted: int, sample: Sample, screen: Sc
 class _Writer:
     """Writes kept pictures as they come and remembers the rows."""
 
-    def __init__(self, folder: Path, model_sha256: str, seed: int) -> None:
-        self.folder, self.model_sha256, self.seed = folder, model_sha256, seed
+    def __init__(self, folder: Path, model_sha256: str, settings: SynthesisSettings, spacing: float) -> None:
+        self.folder, self.model_sha256, self.seed = folder, model_sha256, settings.seed
+        self.truncation, self.spacing = settings.truncation, spacing
         self.rows: list[dict[str, Any]] = []
         self.ledger: list[LedgerRow] = []
         self.sheet = Sheet()
@@ -138,14 +170,15 @@ class _Writer:
         self, number: int, density: str, view: str, verdict: Verdict, screen: Screen, shards: ShardWriter
     ) -> None:
         """Take in one candidate: its row, and its files where it is kept."""
-        digest = sha256_of_json([self.model_sha256, self.seed, number, density, view])
-        origin = Origin(f"S-{digest[:16]}", self.model_sha256, self.seed, number, density, view)
+        digest = sha256_of_json([self.model_sha256, self.seed, number, density, view, self.truncation])
+        origin = Origin(f"S-{digest[:16]}", self.model_sha256, self.seed, number, density, view, self.truncation)
         row = {
             "synthetic_id": origin.synthetic_id,
             "number": number,
             "seed": self.seed,
             "density": density,
             "view": view,
+            "truncation": self.truncation,
             "verdict": "kept" if verdict.reason is None else "rejected",
             "reason": verdict.reason,
             "critic_score": verdict.critic_score,
@@ -163,7 +196,7 @@ class _Writer:
     def _keep(self, origin: Origin, picture: NDArray[np.uint16], shards: ShardWriter) -> dict[str, Any]:
         shard, shard_row = shards.append(origin.synthetic_id, picture)
         dicom = f"dicom/{origin.synthetic_id}.dcm"
-        instance, data = encode(picture, origin)
+        instance, data = encode(picture, origin, self.spacing)
         write_bytes(self.folder / dicom, data)
         self.sheet.add(picture, origin.density, origin.view)
         digest = sha256_of_array(picture)
@@ -173,7 +206,13 @@ class _Writer:
         self.ledger.append(LedgerRow(instance, dicom, sha256_of_bytes(data), made_from, "encode_dicom"))
         return {"picture_sha256": digest, "shard": shard, "shard_row": shard_row, "dicom": dicom}
 
-    def close(self, wanted: int, shortfalls: tuple[Shortfall, ...], screen: Screen | None) -> SyntheticSummary:
+    def close(
+        self,
+        wanted: int,
+        shortfalls: tuple[Shortfall, ...],
+        screen: Screen | None,
+        patients: PatientsSummary | None,
+    ) -> SyntheticSummary:
         """Write the table and the sheet, and count."""
         write_table(self.folder / "synthetic.parquet", SYNTHETIC, SYNTHETIC.build(self.rows))
         self.sheet.draw(self.folder / "sheet.png")
@@ -187,5 +226,6 @@ class _Writer:
             shortfalls=shortfalls,
             critic_low=screen.critic_low if screen else None,
             nearest_low=screen.nearest_low if screen else None,
-            ledger=tuple(self.ledger),
+            patients=patients,
+            ledger=(*self.ledger, *(patients.ledger if patients else ())),
         )

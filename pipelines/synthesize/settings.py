@@ -20,6 +20,10 @@ class SynthesisSettings:
       below the least one accepted.
     - ``calibration_pictures``: real pictures of each kind (training, held back) that thresholds are measured on at
       most, taken evenly.
+    - ``truncation``: ψ of the sampling, over 0 to 1: below 1 pictures are drawn toward their class' mean, which makes
+      them more typical and less diverse.
+    - ``patients``: whole pretend patients of each density, where the model makes both views of a breast.
+    - ``likeness``: cosine of the latents of a pretend patient's two breasts, 0…1.
     - ``air_floor``: gray (of 4095) up to which a pixel outside the breast is haze.
 
     Raises SynthesisSettingsError.
@@ -32,6 +36,9 @@ class SynthesisSettings:
     least_held_back: int = 20
     copy_quantile: float = 0.01
     calibration_pictures: int = 500
+    truncation: float = 1.0
+    patients: int = 2
+    likeness: float = 0.75
     air_floor: int = 64
 
     def __post_init__(self) -> None:
@@ -41,7 +48,11 @@ class SynthesisSettings:
         for name in ("critic_quantile", "copy_quantile"):
             if not 0 <= getattr(self, name) < 0.5:
                 raise SynthesisSettingsError(f"{name} is not within 0…0.5")
+        if not 0 < self.truncation <= 1:
+            raise SynthesisSettingsError("truncation is not over 0 and at most 1")
+        if not 0 <= self.likeness <= 1:
+            raise SynthesisSettingsError("likeness is not within 0…1")
         if not 0 < self.air_floor < 1024:
             raise SynthesisSettingsError("air_floor is not within 1…1023")
-        if self.seed < 0:
-            raise SynthesisSettingsError("seed is negative")
+        if self.seed < 0 or self.patients < 0:
+            raise SynthesisSettingsError("seed or patients is negative")

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.curate.export.croissant import croissant_errors
 from pipelines.curate.export.statement import Statement
+from pipelines.storage.croissant import croissant_errors
 from tests.curate.exported import export, publish, twelve_patients
 
 STATED = Statement(

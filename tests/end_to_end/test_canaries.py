@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.storage.tables import SYNTHETIC, read_table
+from pipelines.storage.tables import DATASET, INVENTORY, SYNTHETIC, read_table
 from tests.end_to_end.runs import Ran, midar
 
 BY_CHANCE = {"birth_date", "study_date", "prior_date"}
@@ -85,6 +85,26 @@ def test_commands_for_auditors_let_no_canary_out(demo: Ran, tmp_path: Path) -> N
         printed = tmp_path / arguments[0]
         printed.write_text(midar(*arguments, "--data", demo.data, temporary=demo.temporary, check=False).stdout)
         assert survivors(canaries_of(demo), [printed], tmp_path) == set()
+
+
+@pytest.mark.xdist_group("demo")
+def test_synthetic_files_name_no_patient_by_any_name(demo: Ran) -> None:
+    """Neither what the hospital calls its patients and objects, nor the pseudonyms and ids of the training set."""
+    known: set[str] = set()
+    for path in (demo.data / "restricted/level_d/inventory").rglob("inventory.parquet"):
+        for name in ("patient_id", "accession_number", "study_instance_uid", "series_instance_uid", "sop_instance_uid"):
+            known |= {str(cell).strip("\0 ") for cell in read_table(path, INVENTORY)[name].to_pylist() if cell}
+    dataset = read_table(demo.research / "level_a/dataset/dataset.parquet", DATASET)
+    for name in ("image_id", "patient", "cluster", "study_instance_uid", "picture_sha256"):
+        known |= {cell for cell in dataset[name].to_pylist() if cell}
+    known = {name for name in known if len(name) >= 6}
+    assert len(known) > 300
+    files = sorted((demo.research / "synthetic/images").rglob("*.dcm"))
+    assert files
+    for path in files:
+        header = path.read_bytes().split(b"\xe0\x7f\x10\x00")[0]
+        assert b"SYNTHETIC" in header
+        assert not [name for name in known if name.encode() in header]
 
 
 @pytest.mark.xdist_group("small")

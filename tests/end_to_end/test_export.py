@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from pipelines.curate.export.croissant import croissant_errors
+from pipelines.storage.croissant import croissant_errors
 from pipelines.storage.shards import ShardReader
 from pipelines.storage.tables import DATASET, SPLITS, read_table
 from pipelines.storage.torch_dataset import DENSITIES, LevelA

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from pipelines.pgan.conditions import CODE_SIZE, codes
+from pipelines.pgan.layers import fix_kernels
 from pipelines.pgan.losses import critic_loss, generator_loss, r1_penalty
 from pipelines.pgan.networks import Critic, Generator, blend, group_size, minibatch_stddev
 from pipelines.pgan.settings import PGANSettings, resolution_of
@@ -141,3 +142,16 @@ def test_r1s_own_gradient_is_right_for_a_quadratic_score():
     penalty.backward()
     assert penalty.item() == pytest.approx(9 * mean_square)
     assert weight.grad.item() == pytest.approx(6 * mean_square)
+
+
+def test_kernels_made_once_change_no_picture_and_no_score():
+    settings = PGANSettings.tiny()
+    generator, critic = Generator(settings).requires_grad_(False), Critic(settings).requires_grad_(False)
+    latents, table = torch.randn(2, 16), torch.from_numpy(codes(["A", "C"], ["CC", "MLO"]))
+    before = generator(latents, table, 3)
+    score, names = critic(before, table, 3), set(generator.state_dict())
+    fix_kernels(generator)
+    fix_kernels(critic)
+    assert torch.equal(generator(latents, table, 3), before)
+    assert torch.equal(critic(before, table, 3), score)
+    assert set(generator.state_dict()) == names

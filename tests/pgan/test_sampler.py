@@ -1,8 +1,15 @@
 """Sampling from a published model: the same picture whatever is asked for beside it."""
 
+import gc
+import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
+import tracemalloc
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +17,10 @@ import pytest
 
 from pipelines.pgan.conditions import ConditionError, codes
 from pipelines.pgan.feed import read_dataset, rows_of
+from pipelines.pgan.latents import latent_of
 from pipelines.pgan.model import Description, ModelError, generate, reproducible
 from pipelines.pgan.networks import Generator
-from pipelines.pgan.sampler import Sampler, latent_of, load_critic, load_sampler
+from pipelines.pgan.sampler import Place, Sampler, load_critic, load_sampler
 from pipelines.pgan.settings import PGANSettings
 from pipelines.pgan.training import train
 from pipelines.storage.digests import sha256_of_file
@@ -73,16 +81,96 @@ def test_it_is_the_same_after_loading_again_and_under_other_threads(sampler, pub
     np.testing.assert_array_equal(again, sampler.sample(*asked))
 
 
-def test_latents_differ_by_each_of_seed_density_view_and_number():
-    latents = [
-        latent_of(*asked, 64)
-        for asked in ((1, "A", "CC", 0), (2, "A", "CC", 0), (1, "B", "CC", 0), (1, "A", "MLO", 0), (1, "A", "CC", 1))
-    ]
-    assert len({latent.tobytes() for latent in latents}) == 5
-    many = np.stack([latent_of(1, "A", "CC", n, 64) for n in range(400)])
-    assert many.mean() == pytest.approx(0, abs=0.03)
-    assert many.std() == pytest.approx(1, abs=0.03)
-    assert np.abs(np.corrcoef(many[:50]) - np.eye(50)).max() < 0.6
+def test_another_process_with_other_threads_makes_the_same_bytes(sampler, published):
+    code = (
+        "import hashlib, sys, torch; torch.set_num_threads(3)\n"
+        "from pathlib import Path\n"
+        "from pipelines.pgan.sampler import load_sampler\n"
+        "s = load_sampler(Path(sys.argv[1]))\n"
+        "made = [s.sample(7, [n], ['B'], ['MLO'], truncation=t) for t in (1.0, 0.7) for n in range(6)]\n"
+        "print(hashlib.sha256(b''.join(m.tobytes() for m in made)).hexdigest())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(published[1])],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+        env={**os.environ, "OMP_NUM_THREADS": "3"},
+        cwd=Path(__file__).parents[2],
+    )
+    together = [sampler.sample(7, range(6), ["B"] * 6, ["MLO"] * 6, truncation=t).tobytes() for t in (1.0, 0.7)]
+    assert done.stdout.strip() == hashlib.sha256(b"".join(together)).hexdigest()
+
+
+def test_settings_of_torch_are_put_back():
+    import torch
+
+    before = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
+    with reproducible():
+        assert (torch.get_num_threads(), torch.backends.cudnn.allow_tf32) == (1, False)
+        assert torch.are_deterministic_algorithms_enabled()
+    assert (torch.get_num_threads(), torch.backends.cudnn.allow_tf32) == before
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.gpu
+def test_a_gpu_makes_the_same_pictures_to_within_rounding(sampler, published):
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("there is no GPU")
+    asked = (7, range(20), ["A", "B"] * 10, ["MLO"] * 20)
+    made = load_sampler(published[1], "cuda").sample(*asked, truncation=0.7).astype(int)
+    assert np.abs(made - sampler.sample(*asked, truncation=0.7)).max() <= 2
+
+
+def test_a_stream_has_no_end_and_is_the_same_wherever_it_begins(sampler):
+    first = list(islice(sampler.stream(7, "A", "MLO", batch=5), 12))
+    np.testing.assert_array_equal(np.stack(first), sampler.sample(7, range(12), ["A"] * 12, ["MLO"] * 12))
+    later = list(islice(sampler.stream(7, "A", "MLO", first=9, batch=2), 3))
+    np.testing.assert_array_equal(later, first[9:])
+
+
+def test_a_stream_needs_no_more_memory_the_longer_it_runs(sampler):
+    pictures = sampler.stream(7, "A", "CC", batch=4)
+    for _ in islice(pictures, 20):
+        pass
+    grown = []
+    tracemalloc.start()
+    try:
+        for _ in range(3):  # whatever else the process does meanwhile (collects, imports) it does once
+            gc.collect()
+            before = tracemalloc.get_traced_memory()[0]
+            for _ in islice(pictures, 100):
+                pass
+            gc.collect()
+            grown.append(tracemalloc.get_traced_memory()[0] - before)
+    finally:
+        tracemalloc.stop()
+    assert min(grown) < 20 * 16 * 2 * 100 / 4
+
+
+def test_a_walk_begins_and_ends_with_the_pictures_themselves(sampler):
+    start, end = Place(7, 2, "A", "CC"), Place(7, 5, "B", "CC")
+    way = sampler.walk(start, end, 9)
+    assert (way.shape, way.dtype) == ((9, 20, 16), np.uint16)
+    for frame, place in ((0, start), (-1, end)):
+        own = sampler.sample(place.seed, [place.number], [place.density], [place.view])[0]
+        np.testing.assert_array_equal(way[frame], own)
+    steps = np.abs(np.diff(way.astype(float), axis=0)).mean((1, 2))
+    assert 0 < steps.max() < 0.5 * np.abs(way[-1].astype(float) - way[0]).mean()
+    with pytest.raises(ConditionError, match="from one view to another"):
+        sampler.walk(start, replace(end, view="MLO"), 3)
+
+
+def test_a_walk_along_density_keeps_the_latent(sampler):
+    way = sampler.walk_density(Place(7, 2, "A", "MLO"), "A", "B", 5)
+    np.testing.assert_array_equal(way[0], sampler.sample(7, [2], ["A"], ["MLO"])[0])
+    latent = latent_of(7, "A", "MLO", 2, SETTINGS.latent_size)
+    np.testing.assert_array_equal(way, sampler.draw([latent] * 5, [0.0, 0.25, 0.5, 0.75, 1.0], ["MLO"] * 5))
+    with pytest.raises(ConditionError, match="no training images of C MLO, D MLO"):
+        sampler.walk_density(Place(7, 2, "A", "MLO"), "A", "D", 5)
 
 
 def test_conditions_that_training_did_not_see_are_refused_by_name(sampler):
@@ -137,8 +225,11 @@ def test_an_age_counts_where_the_model_knows_ages_and_is_refused_elsewhere():
 
 
 def test_pairs_are_refused_by_a_model_of_single_views():
+    assert not untrained().two_views
     with pytest.raises(ConditionError, match="does not make two views"):
         untrained().sample_pairs(1, [0], ["A"])
+    with pytest.raises(ConditionError, match="does not make two views"):
+        untrained().sample_women(1, [0], ["A"], 0.8)
 
 
 def test_a_score_does_not_depend_on_the_other_pictures(published):

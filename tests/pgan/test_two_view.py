@@ -13,10 +13,10 @@ from pipelines.pgan.engine import Engine
 from pipelines.pgan.feed import Draws, Feed, NotEnoughImages, pairs_of, read_dataset, rows_of
 from pipelines.pgan.growth import Stage
 from pipelines.pgan.losses import r1_penalty
-from pipelines.pgan.model import generate, generate_views
+from pipelines.pgan.model import Description, generate, generate_views
 from pipelines.pgan.networks import Generator, doubled, minibatch_stddev
 from pipelines.pgan.recipes import critic_of, generator_of
-from pipelines.pgan.sampler import load_critic, load_sampler
+from pipelines.pgan.sampler import Sampler, load_critic, load_sampler
 from pipelines.pgan.settings import PGANSettings, SettingsError, resolution_of
 from pipelines.pgan.training import train
 from pipelines.pgan.two_view import TwoViewCritic, TwoViewGenerator, one_channel
@@ -169,6 +169,10 @@ def test_a_model_of_pairs_gives_pairs_and_single_views(folder, tmp_path):
     assert np.isfinite(score(pairs[:, 0], ["A", "C"], ["CC", "CC"])).all()
     with pytest.raises(ConditionError):
         sampler.sample_pairs(7, [0], ["E"])
+    women = sampler.sample_women(7, [0, 1], ["A", "C"], 0.8)
+    assert (women.shape, women.dtype) == ((2, 2, 2, 20, 16), np.uint16)
+    np.testing.assert_array_equal(sampler.sample_women(7, [1], ["C"], 0.8)[0], women[1])
+    assert len({picture.tobytes() for picture in women.reshape(-1, 20, 16)}) == 8
 
 
 def test_a_generator_of_pairs_gives_the_view_that_is_asked_for():
@@ -198,3 +202,15 @@ def test_training_of_pairs_moves_every_layer_in_use(folder):
     engine.step(feed.batch(0, 8, 3), Stage(3, 0.5, True), 0)
     still = {name for name, value in engine.generator.named_parameters() if torch.equal(value, before[name])}
     assert still == {"to_gray.0.weight", "to_gray.0.bias"}  # the first level's pictures are not in use at the third
+
+
+def test_a_womans_breasts_are_more_alike_than_two_womens_and_no_mirror_images():
+    seen = tuple((density, view) for density in "ABCD" for view in ("CC", "MLO"))
+    generator = generator_of(SETTINGS).requires_grad_(False)
+    sampler = Sampler(generator, Description(SETTINGS, seen, {"generator.safetensors": "0"}, {}))
+    women = sampler.sample_women(1, range(40), ["B"] * 40, 0.8).astype(float)
+    left, right = women[:, 0], women[:, 1]
+    own = np.abs(left - right).mean((2, 3))
+    strangers = np.abs(left - np.roll(right, 1, axis=0)).mean((2, 3))
+    assert (own.mean(0) < 0.75 * strangers.mean(0)).all()
+    assert own.min() > 0

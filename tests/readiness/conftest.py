@@ -220,6 +220,7 @@ def _add_synthetic(world):
             "seed": 1,
             "density": density,
             "view": view,
+            "truncation": 1.0,
             "verdict": "kept" if n == 0 else "rejected",
             "reason": None if n == 0 else "critic",
             "critic_score": 1.0 - 2 * n,

@@ -6,9 +6,9 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.curate.export.croissant import croissant_errors
 from pipelines.readiness.criteria import check, load_criteria
 from pipelines.readiness.export import export_figures
+from pipelines.storage.croissant import croissant_errors
 from pipelines.storage.manifest import unlike_manifest
 from tests.curate.conftest import build
 from tests.curate.exported import export, publish

@@ -38,7 +38,9 @@ def exhibits_of(world, picture=None, **given):
         "dataset": DATASET.build(world.dataset),
         "labels": LABELS.build(world.labels),
         "plan": PLAN.build(world.plan),
-        "pictures": dict.fromkeys(("pairs", "curves", "harmonization", "sheet"), picture) if picture else {},
+        "pictures": dict.fromkeys(("pairs", "curves", "harmonization", "sheet", "synthetic", "gallery"), picture)
+        if picture
+        else {},
         "costs": COSTS,
         "digests": {"level_a/dataset": "ab" * 32},
     }
@@ -92,7 +94,7 @@ def test_what_was_not_measured_is_said_so(tmp_path):
     assert sum(v == "? not measured not required" for v in verdicts.values()) == len(optional) > 0
     assert sum(v == "? not measured" for v in verdicts.values()) == len(verdicts) - len(optional)
     assert "The data stand below level D" in page.words
-    assert page.words.count("Not measured:") == 10
+    assert page.words.count("Not measured:") == 12
 
 
 def test_every_loss_is_in_the_table_and_in_the_picture(world, tmp_path):
@@ -118,7 +120,7 @@ def test_the_page_refers_to_nothing_outside(world, tmp_path, picture):
     _, text = written(world, tmp_path, picture)
     page = Page(text)
     assert page.open == []
-    assert len(page.of("img")) == 4
+    assert len(page.of("img")) == 6
     assert all(value.startswith("data:image/png;base64,") for value in page.references())
     assert not re.search(r"https?:|//|url\(|@import", page.style)
     assert not re.search(r"https?://|file:", text)

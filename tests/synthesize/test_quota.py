@@ -14,7 +14,7 @@ import pytest
 
 from pipelines.storage.digests import sha256_of_array, sha256_of_file
 from pipelines.storage.shards import ShardReader, ShardWriter
-from pipelines.storage.tables import PLAN, SYNTHETIC, read_table
+from pipelines.storage.tables import PLAN, SYNTHETIC, SYNTHETIC_PATIENTS, read_table
 from pipelines.synthesize.quota import SyntheticSummary, fill_quota
 from pipelines.synthesize.settings import SynthesisSettings, SynthesisSettingsError
 from tests.synthesize.cohort import Cohort
@@ -123,6 +123,56 @@ def test_files_rows_and_lineage_agree(fill: Callable[..., SyntheticSummary], tmp
     assert len(stated) == len(summary.ledger) == 6
 
 
+def test_no_header_names_a_training_picture(
+    fill: Callable[..., SyntheticSummary], drawn: Cohort, tmp_path: Path
+) -> None:
+    fill(plan(B_CC=2, C_MLO=2))
+    known = {*drawn.training.image_ids, *drawn.held_back.image_ids}
+    files = sorted((tmp_path / "out").rglob("*.dcm"))
+    assert len(files) == 4
+    for path in files:
+        values = {str(element.value) for element in pydicom.dcmread(path).iterall() if element.keyword != "PixelData"}
+        assert not values & known
+        header = path.read_bytes().split(b"\xe0\x7f\x10\x00")[0]
+        assert not [name for name in known if len(name) > 3 and name.encode() in header]
+
+
+def test_truncation_is_recorded_and_makes_another_picture(
+    fill: Callable[..., SyntheticSummary], tmp_path: Path
+) -> None:
+    for folder, truncation in (("whole", 1.0), ("some", 0.7)):
+        fill(plan(B_CC=1), folder, settings=SynthesisSettings(truncation=truncation, calibration_pictures=60))
+    rows = [
+        next(r for r in read_table(tmp_path / f / "synthetic.parquet", SYNTHETIC).to_pylist() if r["dicom"])
+        for f in ("whole", "some")
+    ]
+    assert [row["truncation"] for row in rows] == [1.0, 0.7]
+    assert rows[0]["synthetic_id"] != rows[1]["synthetic_id"]
+    assert "truncation 0.7" in pydicom.dcmread(tmp_path / "some" / rows[1]["dicom"]).DerivationDescription
+
+
+def test_a_model_of_both_views_gives_pretend_patients_too(
+    fill: Callable[..., SyntheticSummary], breast: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
+    def women(seed: int, numbers: Sequence[int], densities: Sequence[str]) -> np.ndarray:
+        both = [
+            [[breast(900 + n, d, v, s) for v in ("CC", "MLO")] for s in "LR"]
+            for n, d in zip(numbers, densities, strict=True)
+        ]
+        return np.array(both)
+
+    settings = SynthesisSettings(patients=1, calibration_pictures=60)
+    seen = {("B", "CC"), ("B", "MLO"), ("C", "CC")}
+    summary = fill(plan(), women=women, conditions=seen, settings=settings)
+    assert summary.patients is not None
+    assert (summary.wanted, summary.patients.wanted, summary.patients.kept) == (0, 1, 1)
+    rows = read_table(tmp_path / "out" / "patients.parquet", SYNTHETIC_PATIENTS).to_pylist()
+    assert {row["density"] for row in rows} == {"B"}
+    assert summary.ledger == summary.patients.ledger != ()
+    fill(plan(B_CC=1), "single")
+    assert not list((tmp_path / "single").glob("patients*"))
+
+
 def test_batch_size_changes_no_byte_and_neither_does_time(
     fill: Callable[..., SyntheticSummary], tmp_path: Path
 ) -> None:
@@ -221,7 +271,18 @@ def test_kept_pictures_do_not_pile_up(
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"batch": 0}, {"tries": 0}, {"critic_quantile": 0.6}, {"copy_quantile": -0.1}, {"air_floor": 0}, {"seed": -1}],
+    [
+        {"batch": 0},
+        {"tries": 0},
+        {"critic_quantile": 0.6},
+        {"copy_quantile": -0.1},
+        {"air_floor": 0},
+        {"seed": -1},
+        {"truncation": 0.0},
+        {"truncation": 1.2},
+        {"patients": -1},
+        {"likeness": 1.1},
+    ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(SynthesisSettingsError):

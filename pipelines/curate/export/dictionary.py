@@ -2,17 +2,14 @@
 
 import csv
 import io
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from pipelines.storage.atomic import write_bytes
 from pipelines.storage.contracts import Column, Table
-from pipelines.storage.tables import CONTRACTS
+from pipelines.storage.meanings import meaning_of
 
 HEAD = ("file", "column", "type", "unit", "key", "nullable", "allowed", "at_least", "at_most", "meaning")
-
-_ELSEWHERE = re.compile(r"as in (\w+\.\w+)")
 
 
 def write_dictionary(path: Path, tables: Mapping[str, Table]) -> None:
@@ -27,15 +24,6 @@ def write_dictionary(path: Path, tables: Mapping[str, Table]) -> None:
         writer.writerow((file, "*", "table", "", "|".join(table.key), "", "", "", "", table.meaning))
         writer.writerows(_row(file, table, column) for column in table.columns)
     write_bytes(path, text.getvalue().encode())
-
-
-def meaning_of(column: Column) -> str:
-    """A column's meaning; where its contract points to another table's column of the same name, that one's."""
-    elsewhere = _ELSEWHERE.fullmatch(column.meaning)
-    if elsewhere is None:
-        return column.meaning
-    table = next(t for t in CONTRACTS if t.name == elsewhere[1])
-    return meaning_of(next(c for c in table.columns if c.name == column.name))
 
 
 def _row(file: str, table: Table, column: Column) -> tuple[str, ...]:

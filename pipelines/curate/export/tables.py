@@ -15,7 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from pipelines.storage.atomic import replacing
-from pipelines.storage.contracts import Column, Table
+from pipelines.storage.contracts import Table
 from pipelines.storage.tables import DATASET, EXCLUSIONS, LABELS, PLAN, VOTES
 
 SPLIT_COLUMNS = ("image_id", "patient", "cluster", "split")
@@ -92,11 +92,6 @@ def write_splits(folder: Path) -> None:
     ):
         for piece in batches(folder / "dataset.parquet", DATASET, list(SPLIT_COLUMNS)):
             writer.write_table(piece.select(SPLIT_COLUMNS).cast(schema))
-
-
-def simple_columns(contract: Table) -> list[Column]:
-    """The columns of a contract that hold one value a row."""
-    return [c for c in contract.columns if not pa.types.is_nested(c.type)]
 
 
 def _copy_rows(source: Path, target: Path, contract: Table, choose: Callable[[pa.Table], pa.Table]) -> None:
