@@ -27,6 +27,7 @@ from pipelines.evaluate.downstream_picture import draw_downstream
 from pipelines.evaluate.downstream_statistics import CLASSES, MEASURES, Estimate, Scores
 from pipelines.evaluate.worth_settings import WorthSettings
 from pipelines.storage.atomic import write_json
+from pipelines.storage.curriculum import FINE_TUNING
 from pipelines.storage.digests import sha256_of_file
 from pipelines.storage.ledger import LedgerRow
 from pipelines.storage.tables import ARMS, DENSITIES, DOWNSTREAM, PREDICTIONS, write_table
@@ -40,9 +41,6 @@ TABLE, PREDICTED, PICTURE, SUMMARY = "downstream.parquet", "predictions.parquet"
 NEEDS_SYNTHETIC = ("mixed", "pretrained", "synthetic")
 LEAST_SYNTHETIC = 4
 """Fewer synthetic pictures are not compared."""
-
-FINE_TUNING = 0.5
-"""Share of the steps, and of the learning rate, that a pre-trained network has for real pictures."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,9 @@ NAME = "curriculum.json"
 FORMAT = 1
 INDEX, LABEL = "augmented.parquet", "density"
 
+FINE_TUNING = 0.5
+"""Share of the steps, and of the learning rate, that real records have after synthetic ones."""
+
 Cells = Mapping[str, Mapping[str, float]]
 """A number by density and view."""
 

@@ -8,16 +8,22 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.storage.curriculum import INDEX, Cells, Curriculum, Stage, chosen, even_weights, write_curriculum
+from pipelines.storage.curriculum import (
+    FINE_TUNING,
+    INDEX,
+    Cells,
+    Curriculum,
+    Stage,
+    chosen,
+    even_weights,
+    write_curriculum,
+)
 from pipelines.storage.digests import sha256_of_file
 from pipelines.storage.ledger import LedgerRow
 from pipelines.storage.tables import AUGMENTED, read_table, write_table
 
 REAL_PUBLICATION = "level_a/dataset"
 SYNTHETIC_PUBLICATION = "synthetic/images"
-
-FINE_TUNING = 0.5
-"""Share of the steps, and of the learning rate, that a network taught by synthetic pictures has for the real ones."""
 
 
 class AugmentedError(ValueError):
