@@ -15,8 +15,8 @@ __all__ = [
     "AGREEMENT", "ARMS", "ASSOCIATION", "AUGMENTED", "BALANCE", "CONTRACTS", "COPIES", "CURVE_IMAGES", "DATASET",
     "DELIVERED_LABELS", "DENSITIES", "DENSITY_SETS", "DOWNSTREAM", "EXCLUSIONS", "HARMONIZATION", "IMAGES",
     "INVENTORY", "LABELS", "LATERALITIES", "OBJECTS", "ORIGINS", "PATIENT_SPLITS", "PIXELS_CAP", "PLAN", "POWER",
-    "PREDICTIONS", "REPORTS", "REVIEWS", "REVIEW_QUEUE", "SPLITS", "SYNTHETIC", "VENDOR_CURVES", "VIEWS", "VOTES",
-    "ContractError", "Table", "read_table", "write_table",
+    "PREDICTIONS", "REPORTS", "REVIEWS", "REVIEW_QUEUE", "SCREENING", "SPLITS", "SYNTHETIC", "VENDOR_CURVES", "VIEWS",
+    "VOTES", "ContractError", "Table", "read_table", "write_table",
 ]  # fmt: skip
 
 DENSITIES = ("A", "B", "C", "D")
@@ -552,16 +552,19 @@ SYNTHETIC = Table(
         _text("synthetic_id", "id (S-…): a hash of model, seed, number, density and view"),
         _count("number", "running number within density and view: with the seed it fixes the latent"),
         _count("seed", "seed of the run"),
-        _text("density", "requested density", allowed=DENSITIES),
+        _text("density", "density that it is labeled with: the requested one, unless re-labeled", allowed=DENSITIES),
+        _text("requested_density", "density asked for: with seed and number it fixes the latent", True, DENSITIES),
+        _text("judged_density", "likeliest density by an independent estimator", True, DENSITIES),
         _text("view", "requested view", allowed=VIEWS),
         _text("verdict", "what the screen said", allowed=("kept", "rejected")),
-        _text("reason", "why rejected: copy, breast_<figure>, critic", nullable=True),
+        _text("reason", "why rejected: copy, breast_<figure>, features, critic, class; see synthetic.screening", True),
         _number("critic_score", "critic's score"),
         _number("critic_low", "least score accepted: a quantile over held-back real images"),
         _number("nearest_distance", "distance to the nearest training image"),
         _number("nearest_low", "least distance accepted: a quantile of real-to-real distances", at_least=0),
         _text("nearest_image_id", "the training image that it is nearest to"),
         _number("dense_fraction", "share of the breast that is dense", at_least=0, at_most=1),
+        _number("percent_density", "percent density by the label rung", nullable=True, at_least=0, at_most=1),
         _text("model_sha256", "SHA-256 of the generator's weights"),
         _text("picture_sha256", "SHA-256 of the picture's bytes", nullable=True),
         _text("shard", "shard file below the publication's folder", nullable=True),
@@ -569,6 +572,20 @@ SYNTHETIC = Table(
         _text("dicom", "DICOM file below the publication's folder", nullable=True),
     ),
     ("synthetic_id",),
+)
+
+SCREENING = Table(
+    "synthetic.screening",
+    "One row per generated image and test of the screen: the figure beside its threshold.",
+    (
+        _text("synthetic_id", "id (S-…) of synthetic.images"),
+        _text("test", "nearest_distance, authenticity, feature_authenticity, breast_<figure>, features, critic, class"),
+        _number("figure", "what was measured"),
+        _number("low", "least figure accepted; null where there is none", nullable=True),
+        _number("high", "greatest figure accepted; null where there is none", nullable=True),
+        Column("passed", pa.bool_(), "within both"),
+    ),
+    ("synthetic_id", "test"),
 )
 
 AUGMENTED = Table(
@@ -631,5 +648,5 @@ PREDICTIONS = Table(
 CONTRACTS = (
     INVENTORY, OBJECTS, REPORTS, DELIVERED_LABELS, IMAGES, COPIES, PATIENT_SPLITS, VENDOR_CURVES, CURVE_IMAGES,
     HARMONIZATION, VOTES, LABELS, REVIEW_QUEUE, REVIEWS, AGREEMENT, DATASET, EXCLUSIONS, PLAN, BALANCE, ASSOCIATION,
-    POWER, SYNTHETIC, AUGMENTED, DOWNSTREAM, PREDICTIONS,
+    POWER, SYNTHETIC, SCREENING, AUGMENTED, DOWNSTREAM, PREDICTIONS,
 )  # fmt: skip

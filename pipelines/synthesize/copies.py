@@ -5,6 +5,11 @@ outline (in which all breasts are alike) and scaled to unit length. The distance
 their correlation: 0 for the same picture, √2 for unrelated ones. A candidate is also compared mirrored (both ways) and
 shifted by up to two of the small picture's pixels; its distance is the least of all.
 
+How near is too near is judged twice: against the distances of training pictures from one another, and against how far
+that very neighbor is from any other training picture (authenticity, Alaa et al. 2022). By chance alone about
+half of the real pictures that were never trained on lie nearer to their neighbor than it to any other (a ratio below 1,
+Alaa's border); rejected are ratios far below what real pictures have, and the share below 1 is told beside theirs.
+
 On 164 CDD-CESM mammograms at 80×64 the 1 % quantile of real-to-nearest-other-real distances is 0.55; copies with noise
 of 200 gray values and shifts of two pixels lie at 0.30 (median) and 0.52 (99 % of them).
 """
@@ -44,20 +49,32 @@ class NeighborIndex:
     def __init__(self, training: PictureSet) -> None:
         if not len(training):
             raise ValueError("there are no training pictures to compare with")
+        self._training = training
+        self._own: dict[tuple[int, int | None], float] = {}
         unshifted = slice(_REACH, -_REACH), slice(_REACH, -_REACH)
         pictures = (picture for part in training.batches(_CHUNK) for picture in part.pictures)
         self._unit = np.concatenate([_units(_band(reduced(p, _ROWS))[unshifted], 0) for p in pictures])
 
-    def nearest(self, picture: NDArray[np.uint16], but: int | None = None) -> Neighbor:
-        """The training picture nearest to a picture of the same shape; ``but`` leaves one training row out."""
+    def nearest(self, picture: NDArray[np.uint16], *but: int | None) -> Neighbor:
+        """The training picture nearest to a picture of the same shape; ``but`` leaves training rows out."""
         small = reduced(picture, _ROWS)
         units = np.concatenate([_units(_band(small[::down, ::across]), _REACH) for down, across in _MIRRORS])
         likeness = units @ self._unit.T
-        if but is not None:
-            likeness[:, but] = -2
+        likeness[:, [row for row in but if row is not None]] = -2
         variant, row = np.unravel_index(int(likeness.argmax()), likeness.shape)
         apart = units[variant].astype(np.float64) - self._unit[row]
         return Neighbor(int(row), float(np.sqrt(np.sum(apart**2))))
+
+    def authenticity(self, neighbor: Neighbor, but: int | None = None) -> float:
+        """A picture's distance to its nearest training picture, over that one's to its own nearest other; 1 where
+        there is no other. ``but`` is the picture's own row, where it is a training picture: it is no other."""
+        key = (neighbor.row, but)
+        if len(self._training) < 2 + (but is not None):
+            return 1.0
+        if key not in self._own:
+            picture = np.asarray(self._training.pictures[neighbor.row])
+            self._own[key] = self.nearest(picture, neighbor.row, but).distance
+        return neighbor.distance / max(self._own[key], FLOOR)
 
     def threshold(self, training: PictureSet, quantile: float, at_most: int) -> float:
         """The least distance that a new picture should keep: a quantile of the training pictures' own distances.
@@ -69,10 +86,40 @@ class NeighborIndex:
         rows = training.evenly(at_most)
         if len(training) < 2:
             return FLOOR
-        distances = [self.nearest(np.asarray(training.pictures[i]), but=i).distance for i in rows]
+        distances = [self.nearest(np.asarray(training.pictures[i]), i).distance for i in rows]
         return max(FLOOR, float(np.quantile(distances, quantile)))
 
 
+class FeatureIndex:
+    """The training pictures' features (n, size), for comparison in feature space."""
+
+    def __init__(self, features: NDArray[np.float64]) -> None:
+        self._features = features
+        self._own: dict[tuple[int, int | None], float] = {}
+
+    def nearest(self, variants: NDArray[np.float64], *but: int | None) -> Neighbor:
+        """The training picture nearest to any of a picture's variants (k, size); ``but`` leaves rows out."""
+        best = Neighbor(0, np.inf)
+        for variant in variants:
+            distances = np.sqrt(((self._features - variant) ** 2).sum(axis=1))
+            distances[[row for row in but if row is not None]] = np.inf
+            row = int(distances.argmin())
+            if distances[row] < best.distance:
+                best = Neighbor(row, float(distances[row]))
+        return best
+
+    def authenticity(self, neighbor: Neighbor, but: int | None = None) -> float:
+        """As that of pictures."""
+        key = (neighbor.row, but)
+        if len(self._features) < 2 + (but is not None):
+            return 1.0
+        if key not in self._own:
+            own = self._features[neighbor.row][None]
+            self._own[key] = self.nearest(own, neighbor.row, but).distance
+        return neighbor.distance / max(self._own[key], _LEAST)
+
+
+_LEAST = 1e-9
 _MIRRORS = tuple(product((1, -1), (1, -1)))
 
 
