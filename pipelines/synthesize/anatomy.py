@@ -5,7 +5,7 @@ pictures of its density. No learned parts.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -53,16 +53,18 @@ _MEAN_ROWS = 40
 
 Ranges = Mapping[str, tuple[float, float]]
 
+_Key = tuple[str, str]
+"""A view or density, and the name of a figure."""
+
 
 @dataclass(frozen=True)
 class Anatomy:
     """Ranges (low, high) of every figure per view, of the dense share per density (those known), the mean real picture
-    (a unit vector) per view; how far the ranges reach (``times``), and the share of the real pictures outside."""
+    (a unit vector) per view, and the share of the real pictures that lie outside."""
 
     ranges: Mapping[str, Ranges]
     densities: Ranges
     means: Mapping[str, NDArray[np.float64]]
-    times: float
     rejected: float
 
     def figures(self, picture: NDArray[np.uint16], breast: Breast, view: str, air: float) -> dict[str, float]:
@@ -80,10 +82,11 @@ def calibrate(
 ) -> Anatomy:
     """Measure the ranges on the given rows of sets of real pictures.
 
-    A range reaches from the median past the 5 % and the 95 % quantile, to two and a half times as far as these or more,
-    until at most ``share`` of the pictures lie outside of any: odd pictures among the real ones hardly widen it. No
-    lower bound is less than half the 5 % quantile, where that is positive. A view with fewer than ten pictures takes
-    all of them. Raises ValueError where there is no picture.
+    A range reaches from the median past the 5 % and the 95 % quantile, to two and a half times as far as these: odd
+    pictures among the real ones do not widen it. Where more than ``share`` of the pictures lie outside of any range,
+    those ranges are widened that keep out the least odd of them, one picture after another. No lower bound is less than
+    half the 5 % quantile, where that is positive. A view with fewer than ten pictures takes all of them. Raises
+    ValueError where there is no picture.
     """
     everything = [(real, i) for real, rows in sets for i in rows]
     if not everything:
@@ -97,12 +100,19 @@ def calibrate(
             DENSITY: dense_fraction(breast, own)
         }
         real.found.append({view: shared | _likeness(picture, means[view]) for view in views})
-    for times in _TIMES:
-        anatomy = Anatomy(real.by_view(views, times), real.by_density(times), means, times, 0.0)
-        odd = real.outside(anatomy)
-        if odd <= allowed(len(everything), share):
-            break
-    return replace(anatomy, rejected=odd / len(everything))
+    widened = real.widen(views, allowed(len(everything), share))
+    return Anatomy(
+        {view: {name: widened.ranges[view, name] for name in FIGURES} for view in views},
+        {d: widened.ranges[d, DENSITY] for d in DENSITIES if (d, DENSITY) in widened.ranges},
+        means,
+        widened.rejected / len(everything),
+    )
+
+
+@dataclass(frozen=True)
+class _Widened:
+    ranges: dict[_Key, tuple[float, float]]
+    rejected: int
 
 
 @dataclass(frozen=True)
@@ -113,28 +123,36 @@ class _Real:
     densities: list[str]
     found: list[dict[str, dict[str, float]]]
 
-    def by_view(self, views: Sequence[str], times: float) -> dict[str, Ranges]:
-        """The range of every figure in every view."""
+    def widen(self, views: Sequence[str], out: int) -> _Widened:
+        """Ranges that at most ``out`` of the pictures lie outside of, as far as ranges may be widened."""
+        ladders = {key: [_range(v, key[1], times) for times in _TIMES] for key, v in self._values(views).items()}
+        needs = [self._needs(n, ladders) for n in range(len(self.found))]
+        rung = dict.fromkeys(ladders, 0)
+        while True:
+            odd = [need for need in needs if any(steps > rung[key] for key, steps in need.items())]
+            near = [need for need in odd if max(need.values()) < len(_TIMES)]
+            if len(odd) <= out or not near:
+                return _Widened({key: ladders[key][rung[key]] for key in ladders}, len(odd))
+            nearest = min(near, key=lambda need: sum(max(0, steps - rung[key]) for key, steps in need.items()))
+            rung |= {key: max(rung[key], steps) for key, steps in nearest.items()}
+
+    def _values(self, views: Sequence[str]) -> dict[_Key, list[float]]:
+        """The figures that each range is measured on."""
         rows = {view: _members(self.views, view) for view in views}
+        values = {(view, name): [self.found[n][view][name] for n in rows[view]] for view in views for name in FIGURES}
+        for density in DENSITIES:
+            own = [n for n, d in enumerate(self.densities) if d == density]
+            if len(own) >= _LEAST_PICTURES:
+                values[density, DENSITY] = [self.found[n][self.views[n]][DENSITY] for n in own]
+        return values
+
+    def _needs(self, n: int, ladders: Mapping[_Key, list[tuple[float, float]]]) -> dict[_Key, int]:
+        """How far up each range must be widened for picture ``n`` to lie in it; past the end where it never does."""
+        view, figures = self.views[n], self.found[n][self.views[n]]
+        keys = [(view, name) for name in FIGURES] + [(self.densities[n], DENSITY)]
         return {
-            view: {name: _range([self.found[n][view][name] for n in rows[view]], name, times) for name in FIGURES}
-            for view in views
+            key: sum(not low <= figures[key[1]] <= high for low, high in ladders[key]) for key in keys if key in ladders
         }
-
-    def by_density(self, times: float) -> dict[str, tuple[float, float]]:
-        """The range of the dense share in every density with ten pictures or more."""
-        values: dict[str, list[float]] = {density: [] for density in DENSITIES}
-        for own, density, found in zip(self.views, self.densities, self.found, strict=True):
-            values[density].append(found[own][DENSITY])
-        return {d: _range(own, DENSITY, times) for d, own in values.items() if len(own) >= _LEAST_PICTURES}
-
-    def outside(self, anatomy: Anatomy) -> int:
-        """How many pictures have a figure out of its range."""
-        odd = 0
-        for own, density, found in zip(self.views, self.densities, self.found, strict=True):
-            limits = anatomy.limits(density, own).items()
-            odd += any(not low <= found[own][name] <= high for name, (low, high) in limits)
-        return odd
 
 
 def _members(views: Sequence[str], view: str) -> list[int]:

@@ -184,7 +184,6 @@ class Screen:
             "thresholds": self.thresholds.to_json(),
             "anatomy": {view: {n: list(r) for n, r in ranges.items()} for view, ranges in self.anatomy.ranges.items()},
             "dense_share": {density: list(r) for density, r in self.anatomy.densities.items()},
-            "anatomy_times": self.anatomy.times,
             "anatomy_rejects_of_real": self.anatomy.rejected,
             "air_floor": self.settings.air_floor,
         }

@@ -115,8 +115,12 @@ def measure_thresholds(
     for real, i, but in chosen:
         picture = np.asarray(real.pictures[i])
         rows.append(looked_at(picture, real.densities[i], real.views[i], judges, index, features, but).figures)
-    ratios = {n: [r[n] for r in rows] for n in ("authenticity", "feature_authenticity") if n in rows[0]}
-    low = {n: float(np.exp(Spread.of(np.log(np.maximum(v, 1e-3))).below(_COPY_TIMES))) for n, v in ratios.items()}
+    ratios: dict[str, list[float]] = {
+        n: [r[n] for r in rows] for n in ("authenticity", "feature_authenticity") if n in rows[0]
+    }
+    low: dict[str, float] = {
+        n: float(np.exp(Spread.of(np.log(np.maximum(v, 1e-3))).below(_COPY_TIMES))) for n, v in ratios.items()
+    }
     low["nearest_distance"] = index.threshold(training[0], settings.copy_quantile, settings.calibration_pictures)
     judged = [{n: log_odds(v) if n == "class" else v for n, v in row.items() if n in _SIDES} for row in rows]
     spreads = {n: Spread.of([row[n] for row in judged if n in row]) for n in _SIDES if any(n in r for r in judged)}
@@ -126,7 +130,7 @@ def measure_thresholds(
     if "class" in low:
         low["class"] = float(1 / (1 + np.exp(-low["class"])))
     high = {"features": spreads["features"].above(far)} if "features" in spreads else {}
-    authentic = {name: float(np.mean(np.array(values) >= 1)) for name, values in ratios.items()}
+    authentic: dict[str, float] = {name: float(np.mean(np.array(values) >= 1)) for name, values in ratios.items()}
     return Thresholds(low, high, rule, len(rows), authentic)
 
 
