@@ -1,20 +1,24 @@
 """Synthetic mammograms: the deficit filled, screened, and set beside the real ones for training alone."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
 from assets.level_a import cross_table, tables_of
 from assets.resources import Ladder
 from assets.rung import check_gate, check_results, counts_table, progress_of, rung, thumbnail
+from assets.screen_judges import judges_of
+from assets.set_quality import quality_table, write_quality
 from pipelines.pgan.feed import rows_of
 from pipelines.readiness.criteria import check
 from pipelines.readiness.figures import augmented_figures, synthetic_figures
 from pipelines.storage.digests import sha256_of_json
 from pipelines.storage.publication import Staging
 from pipelines.storage.pyramid import Pyramid
-from pipelines.storage.tables import AUGMENTED, SYNTHETIC, read_table, write_table
+from pipelines.storage.tables import AUGMENTED, SCREENING, SYNTHETIC, read_table, write_table
 from pipelines.synthesize.augmented import write_augmented
 from pipelines.synthesize.quota import PictureSet, SynthesisSettings, fill_quota
 
@@ -24,17 +28,18 @@ AUGMENTED_KEY = "synthetic/augmented_dataset"
 
 @rung(IMAGES_KEY, deps=["pgan/model", "level_a/dataset"], kinds={"pytorch", "dicom"}, pool="gpu")
 def images(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeResult:
-    """Generated mammograms for the short classes, screened by critic and against copies; also as DICOM, marked so."""
+    """Generated mammograms for the short classes, screened for copies and all that is odd; also as DICOM, marked so."""
     settings = SynthesisSettings()
     model_folder = ladder.zones.publication("pgan/model")
     dataset_folder = ladder.zones.publication("level_a/dataset")
 
     def build(staging: Staging) -> None:
-        from pipelines.pgan.sampler import load_critic, load_sampler
+        from pipelines.pgan.sampler import load_sampler
 
         dataset, _, plan = tables_of(dataset_folder)
         if not (model_folder / "model.json").exists():
             write_table(staging.folder / "synthetic.parquet", SYNTHETIC, SYNTHETIC.build([]))
+            write_table(staging.folder / "screening.parquet", SCREENING, SCREENING.build([]))
             return
         sampler = load_sampler(model_folder)
         pyramid = Pyramid(dataset_folder)
@@ -44,12 +49,14 @@ def images(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeR
             names = (rows[c].to_pylist() for c in ("image_id", "density", "view"))
             return PictureSet(pyramid.take(rows, sampler.resolution), *names)
 
+        training, held_back = pictures_of("train"), pictures_of("validation")
+        judges = judges_of(model_folder, training, rows_of(dataset, "train")["patient"].to_pylist())
         summary = fill_quota(
             plan,
             sample=sampler.sample,
-            score=load_critic(model_folder),
-            training=pictures_of("train"),
-            held_back=pictures_of("validation"),
+            score=judges,
+            training=training,
+            held_back=held_back,
             model_sha256=sampler.model_sha256,
             settings=settings,
             conditions=set(sampler.conditions),
@@ -57,6 +64,7 @@ def images(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeR
             progress=progress_of(context),
         )
         staging.rows.extend(summary.ledger)
+        write_quality(staging.folder, (training, held_back), judges.features)
         check_gate(check(IMAGES_KEY, figures(staging.folder)))
 
     def figures(folder: Path) -> dict[str, float | None]:
@@ -73,11 +81,25 @@ def images(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeR
     metadata = {
         "dagster/row_count": len(table),
         "sheet": thumbnail(made.folder / "sheet.png", width=640),
+        "rejected": thumbnail(made.folder / "odd.png", width=640),
         "verdicts": counts_table("verdict", table["verdict"].value_counts().to_dict()),
         "rejected because": counts_table("reason", table["reason"].dropna().value_counts().to_dict()),
         "kept": dg.MetadataValue.md(cross_table(table[table["verdict"] == "kept"], "density", "view")),
+        **quality_of(made.folder),
     }
     return made.result(metadata, check_results(check(IMAGES_KEY, figures(made.folder))))
+
+
+def quality_of(folder: Path) -> dict[str, Any]:
+    """What the kept set is as a whole, and the screen's thresholds, for the UI; nothing where none was wanted."""
+    if not (folder / "quality.json").exists():
+        return {}
+    quality = json.loads((folder / "quality.json").read_text())
+    return {
+        "quality beside real": dg.MetadataValue.md(quality_table(quality["set"])),
+        "density asked for and seen": dg.MetadataValue.json(quality["density"]),
+        "thresholds": dg.MetadataValue.json(json.loads((folder / "screen.json").read_text())),
+    }
 
 
 @rung(AUGMENTED_KEY, deps=["level_a/dataset", IMAGES_KEY], kinds={"pandas", "parquet"})

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from pipelines.storage.tables import DENSITIES
-from pipelines.synthesize.breast import Breast, find_breast
+from pipelines.synthesize.breast import TISSUE, Breast, find_breast
 from pipelines.synthesize.calibration import Spread, allowed
 from pipelines.synthesize.dense import dense_fraction
 from pipelines.synthesize.pictures import PictureSet, reduced
@@ -23,7 +23,7 @@ FIGURES = {
     "pieces": "area of the second largest piece over the largest's",
     "chest_wall": "share of the breast's height over which it touches the left edge",
     "skin_line": "share of the breast's convex hull that is breast: an open skin line leaves notches",
-    "air": "share of the air that is brighter than haze, before it is cleared",
+    "air": "share of the air that is too bright for haze, before it is cleared",
     "spots": "share of the breast, off its rim, that is much darker than what surrounds it on all sides",
     "brightness": "mean gray inside the breast, off its rim, of 4095",
     "contrast": "standard deviation of gray inside the breast, off its rim, of 4095",
@@ -44,7 +44,7 @@ _LEAST_SLACK = {
 }  # fmt: skip
 """Width by which a range is widened at least, where real pictures may all have the same value."""
 
-_TIMES = (2.5, 2.75, 3.0, 3.25, 3.5, 4.0, 4.5, 5.0, 6.0)
+_TIMES = (2.5, 2.75, 3.0, 3.25, 3.5, 4.0, 4.5, 5.0, 6.0, 8.0, 11.0, 15.0, 20.0)
 """How far from the median a range may reach, over how far the 5 % and the 95 % quantile lie."""
 
 _RIM = 2
@@ -84,8 +84,8 @@ def calibrate(
 
     A range reaches from the median past the 5 % and the 95 % quantile, to two and a half times as far as these: odd
     pictures among the real ones do not widen it. Where more than ``share`` of the pictures lie outside of any range,
-    those ranges are widened that keep out the least odd of them, one picture after another. No lower bound is less than
-    half the 5 % quantile, where that is positive. A view with fewer than ten pictures takes all of them. Raises
+    those ranges are widened that keep out the least odd of them, one picture after another. Unless widened, no lower
+    bound is less than half the 5 % quantile, where that is positive. A view with fewer than ten pictures takes all of them. Raises
     ValueError where there is no picture.
     """
     everything = [(real, i) for real, rows in sets for i in rows]
@@ -169,13 +169,13 @@ def _range(values: list[float], name: str, times: float) -> tuple[float, float]:
     spread, slack = Spread.of(values), _LEAST_SLACK.get(name, 0.0)
     low, high = spread.below(1), spread.above(1)
     least = min(spread.below(times), low - slack)
-    return (max(least, low / 2) if low > 0 else least), max(spread.above(times), high + slack)
+    return (max(least, low * _TIMES[0] / (2 * times)) if low > 0 else least), max(spread.above(times), high + slack)
 
 
 def bright_air(picture: NDArray[np.uint16], breast: Breast, floor: float) -> float:
-    """Share of what is off the breast that is over ``floor``, 0 where there is none."""
+    """Share of what is off the breast that is too bright for haze, which is up to ``floor``; 0 where all is breast."""
     off = ~breast.mask_at(picture.shape, 1)
-    return float((picture[off] > floor).mean()) if off.any() else 0.0
+    return float((picture[off] > TISSUE * floor).mean()) if off.any() else 0.0
 
 
 def measure(picture: NDArray[np.uint16], breast: Breast, mean: NDArray[np.float64], air: float) -> dict[str, float]:
