@@ -1,6 +1,6 @@
 """What the kept synthetic pictures are as a set: measured by the pGAN's figures in the feature space of the screen."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,16 @@ from pipelines.storage.atomic import write_json
 from pipelines.storage.shards import ShardReader
 from pipelines.storage.tables import SYNTHETIC, read_table
 from pipelines.synthesize.density_followed import density_followed
-from pipelines.synthesize.judges import Features
+from pipelines.synthesize.judges import Judges
 from pipelines.synthesize.pictures import PictureSet
 
 MOST_OF_A_CLASS = 64
 """Kept pictures of a density and view that are measured, the first ones."""
 
 
-def write_quality(folder: Path, real: Sequence[PictureSet], features: Features | None) -> None:
-    """Write ``quality.json`` beside the kept pictures: ``set``, their figures beside real ones; ``density``, how far the
-    percent density seen follows the density asked for. Nothing where nothing was wanted."""
+def write_quality(folder: Path, training: PictureSet, held_back: PictureSet, judges: Judges) -> None:
+    """Write ``quality.json`` beside the kept pictures: ``set``, their figures beside real ones; ``density``, how far
+    the density seen follows the one asked for. Nothing where nothing was wanted."""
     from pipelines.pgan.kept_quality import Classed, measure_kept
 
     rows = read_table(folder / "synthetic.parquet", SYNTHETIC).to_pylist()
@@ -30,19 +30,22 @@ def write_quality(folder: Path, real: Sequence[PictureSet], features: Features |
         if row["verdict"] == "kept":
             chosen.setdefault(f"{row['density']} {row['view']}", []).append(row)
     named = [(name, row) for name, own in sorted(chosen.items()) for row in own[:MOST_OF_A_CLASS]]
-    shape = real[0].pictures.shape[1:]
-    pictures = np.empty((len(named), *shape), np.uint16)
+    pictures = np.empty((len(named), *training.pictures.shape[1:]), np.uint16)
     reader = ShardReader(folder)
     for place, (_, row) in zip(pictures, named, strict=True):
         place[:] = reader.read(row["shard"], row["shard_row"])
+    real = [part for part in (training, held_back) if len(part)]
     everyone = Classed(
-        np.concatenate([np.asarray(part.pictures) for part in real if len(part)]),
+        np.concatenate([np.asarray(part.pictures) for part in real]),
         [f"{d} {v}" for part in real for d, v in zip(part.densities, part.views, strict=True)],
     )
     kept = Classed(pictures, [name for name, _ in named])
     write_json(
         folder / "quality.json",
-        {"set": measure_kept(everyone, kept, features), "density": density_followed(rows)},
+        {
+            "set": measure_kept(everyone, kept, judges.features),
+            "density": density_followed(rows, held_back, judges.estimate),
+        },
     )
 
 
@@ -66,3 +69,14 @@ def quality_lines(quality: Mapping[str, Any]) -> Iterator[tuple[str, float, floa
     for name, pair in similar["per_class"].items():
         if pair:
             yield f"MS-SSIM of pairs, {name}", pair["generated"], pair["real"]
+
+
+def density_table(density: Mapping[str, Any]) -> str:
+    """How far percent density and the density expected follow the one asked for, as markdown."""
+    lines = ["| pictures | measure | rank correlation | means A … D |", "|---|---|---|---|"]
+    for part, measures in density.items():
+        for measure, found in measures.items():
+            told = "-" if found["spearman"] is None else f"{found['spearman']:.3f}"
+            means = ", ".join(f"{name} {mean:.2f}" for name, mean in found["mean"].items())
+            lines.append(f"| {part} ({found['pictures']}) | {measure.replace('_', ' ')} | {told} | {means} |")
+    return "\n".join(lines)

@@ -11,7 +11,7 @@ from assets.level_a import cross_table, tables_of
 from assets.resources import Ladder
 from assets.rung import check_gate, check_results, counts_table, progress_of, rung, thumbnail
 from assets.screen_judges import judges_of
-from assets.set_quality import quality_table, write_quality
+from assets.set_quality import density_table, quality_table, write_quality
 from pipelines.pgan.feed import rows_of
 from pipelines.readiness.criteria import check
 from pipelines.readiness.figures import augmented_figures, synthetic_figures
@@ -24,6 +24,7 @@ from pipelines.synthesize.quota import PictureSet, SynthesisSettings, fill_quota
 
 IMAGES_KEY = "synthetic/images"
 AUGMENTED_KEY = "synthetic/augmented_dataset"
+TABLES = (("synthetic.parquet", SYNTHETIC), ("screening.parquet", SCREENING))
 
 
 @rung(IMAGES_KEY, deps=["pgan/model", "level_a/dataset"], kinds={"pytorch", "dicom"}, pool="gpu")
@@ -64,11 +65,12 @@ def images(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeR
             progress=progress_of(context),
         )
         staging.rows.extend(summary.ledger)
-        write_quality(staging.folder, (training, held_back), judges.features)
+        write_quality(staging.folder, training, held_back, judges)
         check_gate(check(IMAGES_KEY, figures(staging.folder)))
 
     def figures(folder: Path) -> dict[str, float | None]:
-        return synthetic_figures(tables_of(dataset_folder)[2], read_table(folder / "synthetic.parquet", SYNTHETIC))
+        tables = ((folder / name, contract) for name, contract in TABLES)
+        return synthetic_figures(tables_of(dataset_folder)[2], *(read_table(*table) for table in tables))
 
     made = ladder.make(
         IMAGES_KEY,
@@ -97,7 +99,7 @@ def quality_of(folder: Path) -> dict[str, Any]:
     quality = json.loads((folder / "quality.json").read_text())
     return {
         "quality beside real": dg.MetadataValue.md(quality_table(quality["set"])),
-        "density asked for and seen": dg.MetadataValue.json(quality["density"]),
+        "density asked for and seen": dg.MetadataValue.md(density_table(quality["density"])),
         "thresholds": dg.MetadataValue.json(json.loads((folder / "screen.json").read_text())),
     }
 

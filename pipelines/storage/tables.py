@@ -14,7 +14,8 @@ from pipelines.storage.contracts import Column, ContractError, Table, read_table
 __all__ = [
     "AGREEMENT", "ARMS", "ASSOCIATION", "AUGMENTED", "BALANCE", "CONTRACTS", "COPIES", "CURVE_IMAGES", "DATASET",
     "DELIVERED_LABELS", "DENSITIES", "DENSITY_SETS", "DOWNSTREAM", "EXCLUSIONS", "HARMONIZATION", "IMAGES",
-    "INVENTORY", "LABELS", "LATERALITIES", "OBJECTS", "ORIGINS", "PATIENT_SPLITS", "PIXELS_CAP", "PLAN", "POWER",
+    "INVENTORY", "LABELS", "LATERALITIES", "NOVELTY", "OBJECTS", "ODDITIES", "ORIGINS", "PATIENT_SPLITS", "PIXELS_CAP",
+    "PLAN", "POWER",
     "PREDICTIONS", "REPORTS", "REVIEWS", "REVIEW_QUEUE", "SCREENING", "SPLITS", "SYNTHETIC", "VENDOR_CURVES", "VIEWS",
     "VOTES", "ContractError", "Table", "read_table", "write_table",
 ]  # fmt: skip
@@ -564,6 +565,7 @@ SYNTHETIC = Table(
         _number("nearest_low", "least distance accepted: a quantile of real-to-real distances", at_least=0),
         _text("nearest_image_id", "the training image that it is nearest to"),
         _number("dense_fraction", "share of the breast that is dense", at_least=0, at_most=1),
+        _number("expected_density", "mean of A (0) … D (3) by that estimator", nullable=True, at_least=0, at_most=3),
         _number("percent_density", "percent density by the label rung", nullable=True, at_least=0, at_most=1),
         _text("model_sha256", "SHA-256 of the generator's weights"),
         _text("picture_sha256", "SHA-256 of the picture's bytes", nullable=True),
@@ -607,6 +609,43 @@ AUGMENTED = Table(
     ("image_id",),
 )
 
+NOVELTY = Table(
+    "evaluation.novelty",
+    "One row per kept image of level B: how far out of normal feature space it lies, the farthest first.",
+    (
+        _count("rank", "1 for the oddest"),
+        _text("image_id", "image_id of level B"),
+        _text("delivery", "delivery that it came in"),
+        _text("vendor_group", "vendor group", nullable=True),
+        _text("view", "view", nullable=True),
+        _text("density", "density, where it is known", True, DENSITIES),
+        _text("split", "split, where the image is in level A; the detectors learned from train", True, SPLITS),
+        _text("detector", "detector that ranks"),
+        _number("oddness", "what it says: a distance, or the negative score of the critic"),
+        _number("threshold", "greatest value that is not novel, from held-back images"),
+        Column("is_novel", pa.bool_(), "beyond the threshold"),
+    ),
+    ("rank",),
+)
+
+ODDITIES = Table(
+    "evaluation.oddities",
+    "How well each detector tells pictures made odd on purpose from held-back real ones.",
+    (
+        _text("detector", "critic, critic_features or features"),
+        _text("kind", "kind of oddity, or * for the mean over the kinds"),
+        _text(
+            "measured_on",
+            "held-back patients: those on whom the detector is chosen, or others",
+            allowed=("choosing", "measuring"),
+        ),
+        _count("images", "held-back images, and as many odd ones"),
+        _number("auroc", "area under the ROC curve", at_least=0, at_most=1),
+        Column("chosen", pa.bool_(), "the detector that ranks: the best on average where it is chosen"),
+    ),
+    ("detector", "kind", "measured_on"),
+)
+
 DOWNSTREAM = Table(
     "evaluation.downstream",
     "What training sets are worth: figures of a density classifier on real test patients, with 95 % intervals.",
@@ -648,5 +687,5 @@ PREDICTIONS = Table(
 CONTRACTS = (
     INVENTORY, OBJECTS, REPORTS, DELIVERED_LABELS, IMAGES, COPIES, PATIENT_SPLITS, VENDOR_CURVES, CURVE_IMAGES,
     HARMONIZATION, VOTES, LABELS, REVIEW_QUEUE, REVIEWS, AGREEMENT, DATASET, EXCLUSIONS, PLAN, BALANCE, ASSOCIATION,
-    POWER, SYNTHETIC, SCREENING, AUGMENTED, DOWNSTREAM, PREDICTIONS,
+    POWER, SYNTHETIC, SCREENING, AUGMENTED, NOVELTY, ODDITIES, DOWNSTREAM, PREDICTIONS,
 )  # fmt: skip

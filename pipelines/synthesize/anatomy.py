@@ -85,8 +85,8 @@ def calibrate(
     A range reaches from the median past the 5 % and the 95 % quantile, to two and a half times as far as these: odd
     pictures among the real ones do not widen it. Where more than ``share`` of the pictures lie outside of any range,
     those ranges are widened that keep out the least odd of them, one picture after another. Unless widened, no lower
-    bound is less than half the 5 % quantile, where that is positive. A view with fewer than ten pictures takes all of them. Raises
-    ValueError where there is no picture.
+    bound is less than half the 5 % quantile, where that is positive. A view with fewer than ten pictures takes all of
+    them. Raises ValueError where there is no picture.
     """
     everything = [(real, i) for real, rows in sets for i in rows]
     if not everything:

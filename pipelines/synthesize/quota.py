@@ -169,6 +169,7 @@ class _Writer:
             "nearest_low": screen.nearest_low,
             "nearest_image_id": verdict.nearest_image_id,
             "dense_fraction": verdict.dense_fraction,
+            "expected_density": verdict.expected_density,
             "percent_density": verdict.percent_density,
             "model_sha256": self.model_sha256,
         }

@@ -44,8 +44,9 @@ class Finding:
 class Verdict:
     """What the screen found out about a candidate; ``reason`` is None where it is kept. ``picture``: air cleared.
 
-    ``density``: what it passes for, which is not what was asked for where it was re-labeled. ``judged_density`` and
-    ``percent_density`` are an independent estimator's, None where it cannot tell.
+    ``density``: what it passes for, which is not what was asked for where it was re-labeled. ``judged_density`` (the
+    likeliest), ``expected_density`` (0 for A … 3 for D) and ``percent_density`` are an independent estimator's, None
+    where it cannot tell.
     """
 
     picture: NDArray[np.uint16]
@@ -56,6 +57,7 @@ class Verdict:
     nearest_image_id: str
     dense_fraction: float
     judged_density: str | None
+    expected_density: float | None
     percent_density: float | None
 
     def figure(self, test: str) -> float | None:
@@ -148,6 +150,7 @@ class Screen:
                 nearest_image_id=self.training.image_ids[seen.nearest_row],
                 dense_fraction=figures["density"],
                 judged_density=judged,
+                expected_density=None if seen.probabilities is None else expected_rank(seen.probabilities),
                 percent_density=seen.percent_density,
             )
 
@@ -187,6 +190,11 @@ class Screen:
             "anatomy_rejects_of_real": self.anatomy.rejected,
             "air_floor": self.settings.air_floor,
         }
+
+
+def expected_rank(probabilities: NDArray[np.float64]) -> float:
+    """The mean rank, 0 (A) … 3 (D), of probabilities (4,)."""
+    return float(probabilities @ np.arange(len(DENSITIES)))
 
 
 COPY_TESTS = ("nearest_distance", "authenticity", "feature_authenticity")
