@@ -44,7 +44,7 @@ train = dg.define_asset_job("train", selection("pgan/model"), description="The p
 augment = dg.define_asset_job(
     "augment",
     selection(*AUGMENTATION, WORTH, NOVELTY, REPORT),
-    description="The pGAN where it is not current, synthetic images, the augmented set, its worth, the oddest real images.",
+    description="The pGAN where it is not current, synthetic images, the augmented set, its worth, the oddest images.",
 )
 everything = dg.define_asset_job(
     "everything",
