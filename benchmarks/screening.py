@@ -4,13 +4,14 @@
     python -m benchmarks.screening --dataset research/level_a/dataset [--model research/pgan/model]
 
 By default on drawn breasts of so many women (80×64, two views each); with ``--dataset`` on a level A set, such as one
-of real pictures. The screen learns from the training split and sets its thresholds on the validation split; real pictures
-that it never saw are those of the test split. Limits: at most 5 % of these rejected, all tests together; at least 99 %
-of planted copies (training pictures with noise of up to 200 gray values, shifts of up to two pixels, flips, changed
-exposure) found; oddities told from unseen real pictures by an AUROC of at least 0.90 (published for a GAN on
+of real pictures. The screen learns from the training split and sets its thresholds on the validation split; the real
+pictures that it never saw are those of the test split. Limits: at most 5 % of these rejected, all tests together; at
+least 99 % of planted copies (training pictures with noise of up to 200 gray values, shifts of up to two pixels, flips,
+changed exposure) found; oddities told from unseen real pictures by an AUROC of at least 0.90 (published for a GAN on
 mammograms: 0.70). With ``--model``, a trained pGAN, critic and its features judge too, and a set is generated: the
-share kept, why not, and its figures before and after the screen, each beside real ones. The oddities include pictures of
-other modalities of ../shared/data, where that is at hand, brought to the standard picture as if they were mammograms.
+share kept, why not, and its figures before and after the screen, each beside real ones. The oddities include pictures
+of other modalities of ../shared/data, where that is at hand, brought to the standard picture as if they were
+mammograms.
 """
 
 import argparse

@@ -581,7 +581,11 @@ SCREENING = Table(
     "One row per generated image and test of the screen: the figure beside its threshold.",
     (
         _text("synthetic_id", "id (S-…) of synthetic.images"),
-        _text("test", "nearest_distance, authenticity, feature_authenticity, breast_<figure>, features, critic, class"),
+        _text(
+            "test",
+            "nearest_distance, standing_out, authenticity, feature_authenticity (copies), breast_<figure>, features, "
+            "critic, class",
+        ),
         _number("figure", "what was measured"),
         _number("low", "least figure accepted; null where there is none", nullable=True),
         _number("high", "greatest figure accepted; null where there is none", nullable=True),

@@ -44,6 +44,9 @@ _LEAST_SLACK = {
 }  # fmt: skip
 """Width by which a range is widened at least, where real pictures may all have the same value."""
 
+_TOO_MUCH = ("pieces", "air", "spots", "grid")
+"""Figures of which only too much is odd: none of it is fine."""
+
 _TIMES = (2.5, 2.75, 3.0, 3.25, 3.5, 4.0, 4.5, 5.0, 6.0, 8.0, 11.0, 15.0, 20.0)
 """How far from the median a range may reach, over how far the 5 % and the 95 % quantile lie."""
 
@@ -168,6 +171,8 @@ def _mean(chosen: Sequence[tuple[PictureSet, int]]) -> NDArray[np.float64]:
 def _range(values: list[float], name: str, times: float) -> tuple[float, float]:
     spread, slack = Spread.of(values), _LEAST_SLACK.get(name, 0.0)
     low, high = spread.below(1), spread.above(1)
+    if name in _TOO_MUCH:
+        return 0.0, max(spread.above(times), high + slack)
     least = min(spread.below(times), low - slack)
     return (max(least, low * _TIMES[0] / (2 * times)) if low > 0 else least), max(spread.above(times), high + slack)
 

@@ -3,15 +3,17 @@
 Pictures are compared as small ones: averaged over blocks to about 40 rows, blurred, freed of what is coarse and of the
 outline (in which all breasts are alike) and scaled to unit length. The distance of two of them is √(2 − 2r), r being
 their correlation: 0 for the same picture, √2 for unrelated ones. A candidate is also compared mirrored (both ways) and
-shifted by up to two of the small picture's pixels; its distance is the least of all.
+shifted by up to two of the small picture's pixels, in steps of half a pixel for the likeliest originals; its distance
+is the least of all.
 
-How near is too near is judged twice: against the distances of training pictures from one another, and against how far
-that very neighbor is from any other training picture (authenticity, Alaa et al. 2022). By chance alone about
-half of the real pictures that were never trained on lie nearer to their neighbor than it to any other (a ratio below 1,
-Alaa's border); rejected are ratios far below what real pictures have, and the share below 1 is told beside theirs.
+How near is too near is judged thrice: by the distance itself, by its ratio to the distance from the second nearest
+(``standing_out``: noise and blur raise both, a copy has one original), and by its ratio to how far that very neighbor
+is from any other training picture (authenticity, Alaa et al. 2022). By chance alone a large part of the real pictures
+that were never trained on lie nearer to their neighbor than it to any other (a ratio below 1, Alaa's border); rejected
+are ratios far below what real pictures have, and the share below 1 is told beside theirs.
 
-On 164 CDD-CESM mammograms at 80×64 the 1 % quantile of real-to-nearest-other-real distances is 0.55; copies with noise
-of 200 gray values and shifts of two pixels lie at 0.30 (median) and 0.52 (99 % of them).
+On 220 real training pictures at 80×64, with noise of up to 200 gray values, shifts of two pixels, flips and changed
+exposure, copies lie at 0.24 (median) and 0.52 (99 %), 84 held-back pictures at 0.71 (median) and 0.47 (least).
 """
 
 from dataclasses import dataclass
@@ -37,10 +39,17 @@ pictures must not blind the screen."""
 
 @dataclass(frozen=True)
 class Neighbor:
-    """A picture's nearest training picture: its row in the set, and the distance (0…2)."""
+    """A picture's nearest training picture: its row in the set, the distance (0…2), and how far the second nearest is
+    (infinity where there is none)."""
 
     row: int
     distance: float
+    second: float
+
+    @property
+    def standing_out(self) -> float:
+        """The distance over that of the second nearest, 1 where there is none."""
+        return self.distance / max(self.second, FLOOR) if np.isfinite(self.second) else 1.0
 
 
 class NeighborIndex:
@@ -57,13 +66,19 @@ class NeighborIndex:
 
     def nearest(self, picture: NDArray[np.uint16], *but: int | None) -> Neighbor:
         """The training picture nearest to a picture of the same shape; ``but`` leaves training rows out."""
-        small = reduced(picture, _ROWS)
-        units = np.concatenate([_units(_band(small[::down, ::across]), _REACH) for down, across in _MIRRORS])
-        likeness = units @ self._unit.T
-        likeness[:, [row for row in but if row is not None]] = -2
-        variant, row = np.unravel_index(int(likeness.argmax()), likeness.shape)
-        apart = units[variant].astype(np.float64) - self._unit[row]
-        return Neighbor(int(row), float(np.sqrt(np.sum(apart**2))))
+        left_out = [row for row in but if row is not None]
+        likeness = np.max(_variants(picture, 0) @ self._unit.T, axis=0)
+        likeness[left_out] = -2
+        likely = np.sort(np.argsort(-likeness, kind="stable")[:_LIKELY])
+        steps = range(1, 4) if reduced(picture, _ROWS).shape != picture.shape else ()
+        for step in steps:
+            finer = np.max(_variants(picture, step) @ self._unit[likely].T, axis=0)
+            likeness[likely] = np.maximum(likeness[likely], finer)
+        likeness[left_out] = -2
+        first, *others = np.argsort(-likeness, kind="stable")[:2].tolist()
+        others = [row for row in others if row not in left_out]
+        second = _apart(likeness[others[0]]) if others else np.inf
+        return Neighbor(first, _apart(likeness[first]), second)
 
     def authenticity(self, neighbor: Neighbor, but: int | None = None) -> float:
         """A picture's distance to its nearest training picture, over that one's to its own nearest other; 1 where
@@ -99,13 +114,13 @@ class FeatureIndex:
 
     def nearest(self, variants: NDArray[np.float64], *but: int | None) -> Neighbor:
         """The training picture nearest to any of a picture's variants (k, size); ``but`` leaves rows out."""
-        best = Neighbor(0, np.inf)
+        best = Neighbor(0, np.inf, np.inf)
         for variant in variants:
             distances = np.sqrt(((self._features - variant) ** 2).sum(axis=1))
             distances[[row for row in but if row is not None]] = np.inf
             row = int(distances.argmin())
             if distances[row] < best.distance:
-                best = Neighbor(row, float(distances[row]))
+                best = Neighbor(row, float(distances[row]), np.inf)
         return best
 
     def authenticity(self, neighbor: Neighbor, but: int | None = None) -> float:
@@ -119,7 +134,26 @@ class FeatureIndex:
         return neighbor.distance / max(self._own[key], _LEAST)
 
 
+def _apart(likeness: float) -> float:
+    """The distance of two unit vectors from their product."""
+    return float(np.sqrt(max(0.0, 2 - 2 * float(likeness))))
+
+
+def _variants(picture: NDArray[np.uint16], step: int) -> NDArray[np.float32]:
+    """A picture as it is and mirrored, shifted by whole pixels of the small picture, after a shift by half of one along
+    rows (step 1), columns (2) or both (3)."""
+    block = picture.shape[0] // reduced(picture, _ROWS).shape[0]
+    by = (step % 2 * (block // 2), step // 2 * (block // 2))
+    wide = np.pad(picture, ((0, by[0]), (0, by[1])), mode="edge")[by[0] :, by[1] :]
+    return np.concatenate(
+        [_units(_band(reduced(np.ascontiguousarray(wide[::a, ::b]), _ROWS)), _REACH) for a, b in _MIRRORS]
+    )
+
+
 _LEAST = 1e-9
+_LIKELY = 24
+"""Training pictures that are compared in half steps."""
+
 _MIRRORS = tuple(product((1, -1), (1, -1)))
 
 

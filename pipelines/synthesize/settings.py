@@ -18,8 +18,8 @@ class SynthesisSettings:
     - ``odd_features``: share of held-back real pictures that may be rejected by critic, feature space and class
       together.
     - ``least_held_back``: with fewer held-back pictures than this, the training pictures serve as well.
-    - ``copy_quantile``: share of the training pictures whose distance to their nearest other training picture lies
-      below the least one accepted.
+    - ``copy_quantile``: share of real pictures whose distance to their nearest training picture lies below the least
+      one accepted.
     - ``disagreement``: what becomes of a picture whose density the estimator hardly believes: ``drop``, or
       ``relabel`` to the likeliest one, where it passes for that and that is wanted too.
     - ``calibration_pictures``: real pictures of each kind (training, held back) that thresholds are measured on at
@@ -35,7 +35,7 @@ class SynthesisSettings:
     odd_anatomy: float = 0.015
     odd_features: float = 0.02
     least_held_back: int = 20
-    copy_quantile: float = 0.01
+    copy_quantile: float = 0.015
     disagreement: str = "drop"
     calibration_pictures: int = 500
     air_floor: int = 64

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from pipelines.storage.tables import DENSITIES
 from pipelines.synthesize.calibration import Spread, allowed, times
@@ -17,6 +18,12 @@ from pipelines.synthesize.settings import SynthesisSettings
 _WORST_SCORE = -float(np.finfo(np.float32).max)
 _COPY_TIMES = 2.5
 """How far below the median of real pictures' ratios authenticity may lie, over how far the 5 % quantile does."""
+
+_LEAST_TIMES = 2.0
+"""How far from the median the other figures may lie at least, over how far the 5 % or 95 % quantile does: a few dozen
+held-back pictures of half as many women say little of the tails."""
+
+RATIOS = ("standing_out", "authenticity", "feature_authenticity")
 
 _SIDES = {"critic": "low", "features": "high", "class": "low"}
 
@@ -72,7 +79,8 @@ def looked_at(
     """
     alone = picture[None]
     neighbor = index.nearest(picture, but)
-    figures = {"nearest_distance": neighbor.distance, "authenticity": index.authenticity(neighbor, but)}
+    figures = {"nearest_distance": neighbor.distance, "standing_out": neighbor.standing_out}
+    figures["authenticity"] = index.authenticity(neighbor, but)
     figures["critic"] = _score(judges, alone, density, view)
     if judges.features is not None and judges.distances is not None and features is not None:
         variants = np.concatenate([judges.features(np.ascontiguousarray(p)) for p in (alone, alone[:, ::-1])])
@@ -106,7 +114,9 @@ def measure_thresholds(
 
     Critic and feature space know their training pictures by heart and find them too good, so where too few are held
     back, the training pictures serve as well, but then none of either may be rejected. Critic, features and class
-    together reject ``odd_features`` of them; class is judged by its log-odds.
+    together reject ``odd_features`` of them; class is judged by its log-odds. The distance to the nearest training
+    picture must not be below that of ``copy_quantile`` of the training pictures from one another, nor below that of as
+    many held-back ones, by a normal tail; women have several alike pictures in training, but none held back.
     """
     held = [(held_back[0], i, None) for i in held_back[1]]
     rule = "held_back" if len(held) >= settings.least_held_back else "training_and_held_back"
@@ -115,22 +125,26 @@ def measure_thresholds(
     for real, i, but in chosen:
         picture = np.asarray(real.pictures[i])
         rows.append(looked_at(picture, real.densities[i], real.views[i], judges, index, features, but).figures)
-    ratios: dict[str, list[float]] = {
-        n: [r[n] for r in rows] for n in ("authenticity", "feature_authenticity") if n in rows[0]
-    }
+    ratios: dict[str, list[float]] = {n: [r[n] for r in rows] for n in RATIOS if n in rows[0]}
     low: dict[str, float] = {
         n: float(np.exp(Spread.of(np.log(np.maximum(v, 1e-3))).below(_COPY_TIMES))) for n, v in ratios.items()
     }
-    low["nearest_distance"] = index.threshold(training[0], settings.copy_quantile, settings.calibration_pictures)
+    nearest = index.threshold(training[0], settings.copy_quantile, settings.calibration_pictures)
+    if rule == "held_back":
+        tail = float(ndtri(settings.copy_quantile) / ndtri(0.05))
+        nearest = max(nearest, Spread.of([row["nearest_distance"] for row in rows]).below(tail))
+    low["nearest_distance"] = nearest
     judged = [{n: log_odds(v) if n == "class" else v for n, v in row.items() if n in _SIDES} for row in rows]
     spreads = {n: Spread.of([row[n] for row in judged if n in row]) for n in _SIDES if any(n in r for r in judged)}
     out = allowed(len(judged), settings.odd_features) if rule == "held_back" else 0
-    far = times(spreads, _SIDES, judged, out)
+    far = max(_LEAST_TIMES, times(spreads, _SIDES, judged, out))
     low |= {n: spreads[n].below(far) for n in ("critic", "class") if n in spreads}
     if "class" in low:
         low["class"] = float(1 / (1 + np.exp(-low["class"])))
     high = {"features": spreads["features"].above(far)} if "features" in spreads else {}
-    authentic: dict[str, float] = {name: float(np.mean(np.array(values) >= 1)) for name, values in ratios.items()}
+    authentic: dict[str, float] = {
+        n: float(np.mean(np.array(v) >= 1)) for n, v in ratios.items() if n != "standing_out"
+    }
     return Thresholds(low, high, rule, len(rows), authentic)
 
 
