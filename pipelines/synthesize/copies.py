@@ -3,8 +3,8 @@
 Pictures are compared as small ones: averaged over blocks to about 40 rows, blurred, freed of what is coarse and of the
 outline (in which all breasts are alike) and scaled to unit length. The distance of two of them is √(2 − 2r), r being
 their correlation: 0 for the same picture, √2 for unrelated ones. A candidate is also compared mirrored (both ways) and
-shifted by up to two of the small picture's pixels, in steps of half a pixel for the likeliest originals; its distance
-is the least of all.
+shifted by up to two of the small picture's pixels, the likeliest originals in steps of half a pixel; its distance is
+the least of all.
 
 How near is too near is judged thrice: by the distance itself, by its ratio to the distance from the second nearest
 (``standing_out``: noise and blur raise both, a copy has one original), and by its ratio to how far that very neighbor
@@ -67,12 +67,14 @@ class NeighborIndex:
     def nearest(self, picture: NDArray[np.uint16], *but: int | None) -> Neighbor:
         """The training picture nearest to a picture of the same shape; ``but`` leaves training rows out."""
         left_out = [row for row in but if row is not None]
-        likeness = np.max(_variants(picture, 0) @ self._unit.T, axis=0)
-        likeness[left_out] = -2
+        every = np.concatenate([_variants(picture[::a, ::b], 0) for a, b in _MIRRORS]) @ self._unit.T
+        every[:, left_out] = -2
+        likeness = every.max(axis=0)
         likely = np.sort(np.argsort(-likeness, kind="stable")[:_LIKELY])
+        a, b = _MIRRORS[int(every[:, likeness.argmax()].argmax()) * len(_MIRRORS) // len(every)]
         steps = range(1, 4) if reduced(picture, _ROWS).shape != picture.shape else ()
         for step in steps:
-            finer = np.max(_variants(picture, step) @ self._unit[likely].T, axis=0)
+            finer = np.max(_variants(picture[::a, ::b], step) @ self._unit[likely].T, axis=0)
             likeness[likely] = np.maximum(likeness[likely], finer)
         likeness[left_out] = -2
         first, *others = np.argsort(-likeness, kind="stable")[:2].tolist()
@@ -140,14 +142,12 @@ def _apart(likeness: float) -> float:
 
 
 def _variants(picture: NDArray[np.uint16], step: int) -> NDArray[np.float32]:
-    """A picture as it is and mirrored, shifted by whole pixels of the small picture, after a shift by half of one along
-    rows (step 1), columns (2) or both (3)."""
+    """A picture shifted by whole pixels of the small picture, after a shift by half of one along rows (step 1), columns
+    (2) or both (3), as unit vectors (shifts, pixels)."""
     block = picture.shape[0] // reduced(picture, _ROWS).shape[0]
     by = (step % 2 * (block // 2), step // 2 * (block // 2))
     wide = np.pad(picture, ((0, by[0]), (0, by[1])), mode="edge")[by[0] :, by[1] :]
-    return np.concatenate(
-        [_units(_band(reduced(np.ascontiguousarray(wide[::a, ::b]), _ROWS)), _REACH) for a, b in _MIRRORS]
-    )
+    return _units(_band(reduced(np.ascontiguousarray(wide), _ROWS)), _REACH)
 
 
 _LEAST = 1e-9
