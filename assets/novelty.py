@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 import numpy as np
+import pyarrow as pa
 
 from assets.automation import NOVELTY as KEY
 from assets.detectors import detectors_of
@@ -30,6 +31,8 @@ SHAPE = (80, 64)
 
 UPSTREAM = ("level_b/images", "level_b/vendor_curves", "level_a/labels", "level_a/dataset", "pgan/model")
 MOST_SHOWN = 10
+MOST_ORDINARY = 256
+"""Held-back pictures that detectors are tried on: at 1280×1024 all of them would not fit into memory."""
 
 
 @rung(KEY, deps=list(UPSTREAM), kinds={"pytorch", "parquet"}, pool="gpu")
@@ -47,16 +50,18 @@ def novelty(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Materialize
         dataset, _, _ = tables_of(dataset_folder)
         pyramid = Pyramid(dataset_folder)
 
-        def pictures_of(*splits: str) -> Ordinary:
-            parts = [rows_of(dataset, split) for split in splits]
-            found = [pyramid.take(rows, shape) for rows in parts if rows.num_rows]
-            pictures = np.concatenate([np.empty((0, *shape), np.uint16), *found])
-            columns = ("density", "view", "cluster")
-            return Ordinary(pictures, *([v for rows in parts for v in rows[name].to_pylist()] for name in columns))
-
-        training, ordinary = pictures_of("train"), pictures_of("validation", "test")
         settings = feature_settings_for(shape[0])
-        detectors = detectors_of(model if has_model else None, training.pictures, training.densities, settings)
+        learned = rows_of(dataset, "train")
+        pictures = (
+            pyramid.take(learned, settings.shape) if learned.num_rows else np.empty((0, *settings.shape), np.uint16)
+        )
+        detectors = detectors_of(model if has_model else None, pictures, learned["density"].to_pylist(), settings)
+        held_back = pa.concat_tables([rows_of(dataset, split) for split in ("validation", "test")])
+        held_back = held_back.take(evenly(held_back.num_rows, MOST_ORDINARY))
+        ordinary = Ordinary(
+            pyramid.take(held_back, shape) if held_back.num_rows else np.empty((0, *shape), np.uint16),
+            *(held_back[name].to_pylist() for name in ("density", "view", "cluster")),
+        )
         split_of = dict(zip(dataset["image_id"].to_pylist(), dataset["split"].to_pylist(), strict=True))
         subjects = subjects_of(ladder, shape, split_of, progress_of(context))
         staging.rows.extend(measure_novelty(subjects, ordinary, detectors, folder=staging.folder))
@@ -69,6 +74,11 @@ def novelty(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Materialize
         build=build,
     )
     return made.result(metadata_of(made.folder), check_results(check(KEY, figures_of(made.folder))))
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """At most so many rows of ``count``, spread evenly; always the same ones."""
+    return list(range(count)) if count <= most else [i * count // most for i in range(most)]
 
 
 def subjects_of(

@@ -77,13 +77,16 @@ def measure_detectors(ordinary: Ordinary, detectors: Mapping[str, Detector], see
         return []
     rows: list[dict[str, Any]] = []
     for name, part in halves.items():
-        odd = {kind: inject(part.pictures, kind, seed) for kind in KINDS}
-        for detector, judge in detectors.items():
-            usual = judge(part.pictures, part.densities, part.views)
-            told = {kind: auroc(usual, judge(made, part.densities, part.views)) for kind, made in odd.items()}
-            told["*"] = float(np.mean(list(told.values())))
+        usual = {detector: judge(part.pictures, part.densities, part.views) for detector, judge in detectors.items()}
+        told: dict[str, dict[str, float]] = {detector: {} for detector in detectors}
+        for kind in KINDS:
+            odd = inject(part.pictures, kind, seed)
+            for detector, judge in detectors.items():
+                told[detector][kind] = auroc(usual[detector], judge(odd, part.densities, part.views))
+        for detector, found in told.items():
             facts = {"detector": detector, "measured_on": name, "images": len(part)}
-            rows += [facts | {"kind": kind, "auroc": value} for kind, value in told.items()]
+            figures = {**found, "*": float(np.mean(list(found.values())))}
+            rows += [facts | {"kind": kind, "auroc": value} for kind, value in figures.items()]
     means = {r["detector"]: r["auroc"] for r in rows if r["kind"] == "*" and r["measured_on"] == "choosing"}
     best = max(sorted(means), key=means.__getitem__)
     return [row | {"chosen": row["detector"] == best} for row in rows]
