@@ -40,7 +40,7 @@ DENSITY = "density"
 """The dense share (``dense_fraction``), within the range of its density."""
 
 _LEAST_SLACK = {
-    "chest_wall": 0.15, "pieces": 0.02, "grid": 0.02, "upright": 0.02, "skin_line": 0.02, "air": 0.02, "spots": 0.01,
+    "chest_wall": 0.15, "pieces": 0.02, "grid": 0.02, "upright": 0.02, "skin_line": 0.12, "air": 0.05, "spots": 0.01,
 }  # fmt: skip
 """Width by which a range is widened at least, where real pictures may all have the same value."""
 

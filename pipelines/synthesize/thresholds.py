@@ -19,6 +19,10 @@ _WORST_SCORE = -float(np.finfo(np.float32).max)
 _COPY_TIMES = 2.5
 """How far below the median of real pictures' ratios authenticity may lie, over how far the 5 % quantile does."""
 
+_SURELY_NO_COPY = {"nearest_distance": 0.55, "standing_out": 0.75, "authenticity": 0.75, "feature_authenticity": 0.75}
+"""Thresholds are never above these, which copies with strong noise keep below: few real pictures that are all much
+alike must not make a copy of whatever lies between them."""
+
 _LEAST_TIMES = 2.0
 """How far from the median the other figures may lie at least, over how far the 5 % or 95 % quantile does: a few dozen
 held-back pictures of half as many women say little of the tails."""
@@ -134,6 +138,7 @@ def measure_thresholds(
         tail = float(ndtri(settings.copy_quantile) / ndtri(0.05))
         nearest = max(nearest, Spread.of([row["nearest_distance"] for row in rows]).below(tail))
     low["nearest_distance"] = nearest
+    low |= {name: min(low[name], most) for name, most in _SURELY_NO_COPY.items() if name in low}
     judged = [{n: log_odds(v) if n == "class" else v for n, v in row.items() if n in _SIDES} for row in rows]
     spreads = {n: Spread.of([row[n] for row in judged if n in row]) for n in _SIDES if any(n in r for r in judged)}
     out = allowed(len(judged), settings.odd_features) if rule == "held_back" else 0
