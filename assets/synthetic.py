@@ -65,6 +65,9 @@ def images(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeR
             progress=progress_of(context),
         )
         staging.rows.extend(summary.ledger)
+        for short in summary.shortfalls:
+            cell = f"density {short.density}, {short.view}"
+            context.log.warning(f"{cell}: {short.kept} of {short.wanted} wanted images kept ({short.reason})")
         write_quality(staging.folder, training, held_back, judges)
         check_gate(check(IMAGES_KEY, figures(staging.folder)))
 
