@@ -35,7 +35,7 @@ class SynthesisSettings:
     odd_anatomy: float = 0.015
     odd_features: float = 0.02
     least_held_back: int = 20
-    copy_quantile: float = 0.015
+    copy_quantile: float = 0.005
     disagreement: str = "drop"
     calibration_pictures: int = 500
     air_floor: int = 64
