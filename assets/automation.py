@@ -23,6 +23,7 @@ OVER_ALL = (
 )
 AUGMENTATION = ("pgan/model", "synthetic/images", "synthetic/augmented_dataset")
 WORTH = "evaluation/downstream"
+NOVELTY = "evaluation/novelty"
 REPORT = "evaluation/readiness_report"
 
 
@@ -42,8 +43,8 @@ refresh = dg.define_asset_job(
 train = dg.define_asset_job("train", selection("pgan/model"), description="The pGAN on the level A set.")
 augment = dg.define_asset_job(
     "augment",
-    selection(*AUGMENTATION, WORTH, REPORT),
-    description="The pGAN where it is not current, the synthetic images, the augmented set, and what it is worth.",
+    selection(*AUGMENTATION, WORTH, NOVELTY, REPORT),
+    description="The pGAN where it is not current, synthetic images, the augmented set, its worth, the oddest images.",
 )
 everything = dg.define_asset_job(
     "everything",

@@ -1,6 +1,6 @@
-"""The label rung's density estimator as the pGAN's watch takes it: learned anew on the pictures that it is to judge by.
+"""The label rung's density estimator as the pGAN's watch and the screen take it: learned anew on the real pictures.
 
-Stages do not import one another: what the watch needs of ``pipelines.label`` is given to it from here.
+Stages do not import one another: what these need of ``pipelines.label`` is given to them from here.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,9 @@ import numpy as np
 from pipelines.label.density_model import DensityModel, fit
 from pipelines.label.percent_density import features, measure
 from pipelines.pgan.fidelity import Estimator, Judge
+from pipelines.storage.tables import DENSITIES
 from pipelines.synthesize.breast import clear_air, find_breast
+from pipelines.synthesize.judges import Estimate
 from pipelines.synthesize.settings import SynthesisSettings
 
 
@@ -54,6 +56,32 @@ def _measured(pictures: np.ndarray, views: Sequence[str]) -> tuple[list[int], np
         i: features(m) for i, (p, v) in enumerate(zip(pictures, views, strict=True)) if (m := measure(_clear(p), v))
     }
     return list(found), np.stack(list(found.values())) if found else np.empty((0, 0))
+
+
+def estimates(
+    pictures: np.ndarray, views: Sequence[str], densities: Sequence[str], patients: Sequence[str]
+) -> Estimate:
+    """An estimator learned as by ``teach``: probabilities of A…D (n, 4) and percent density (n,) of pictures and views.
+
+    NaN where a picture cannot be measured; probabilities are all NaN where there are too few patients to learn from.
+    """
+    known, x = _measured(pictures, views)
+    material = ([column[i] for i in known] for column in (densities, patients))
+    model = fit(x, next(material), [None] * len(known), next(material)) if known else None
+
+    def estimate(asked: np.ndarray, of_views: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        likely, percent = np.full((len(asked), len(DENSITIES)), np.nan), np.full(len(asked), np.nan)
+        for i, (picture, view) in enumerate(zip(asked, of_views, strict=True)):
+            measures = measure(_clear(picture), view)
+            if measures is None:
+                continue
+            percent[i] = measures.percent_density
+            if model is not None:
+                own = [DENSITIES.index(name) for name in model.classes]
+                likely[i, own] = model.probabilities(features(measures)[None], [None])[0]
+        return likely, percent
+
+    return estimate
 
 
 ESTIMATOR = Estimator("percent density by fuzzy clusters, ordinal regression on readers' densities", teach)

@@ -9,12 +9,15 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets.automation import AUGMENTATION, OVER_ALL, PER_DELIVERY, REPORT, WORTH
+from assets.automation import AUGMENTATION, NOVELTY, OVER_ALL, PER_DELIVERY, REPORT, WORTH
 from assets.leaving import published_figures
 from assets.level_a import tables_of
 from assets.level_c import objects_figures_in
+from assets.novelty import UPSTREAM as NOVELTY_UPSTREAM
+from assets.novelty import figures_of as novelty_of
 from assets.resources import Ladder, Training
 from assets.rung import check_results, progress_of, rung, thumbnail
+from assets.set_quality import quality_lines
 from assets.tables_at_hand import images_of, inventory_of, label_inputs, object_rows, objects_of, review_files
 from pipelines.evaluate.worth_settings import WorthSettings
 from pipelines.readiness import figures
@@ -36,6 +39,7 @@ from pipelines.storage.tables import (
     LABELS,
     PATIENT_SPLITS,
     REPORTS,
+    SCREENING,
     SYNTHETIC,
     VENDOR_CURVES,
     read_table,
@@ -98,7 +102,7 @@ def downstream(context: dg.AssetExecutionContext, ladder: Ladder, training: Trai
 
 @rung(
     KEY,
-    deps=["level_b/harmonization", "level_a/dataset", "level_a/export", "synthetic/augmented_dataset", WORTH],
+    deps=["level_b/harmonization", "level_a/dataset", "level_a/export", "synthetic/augmented_dataset", WORTH, NOVELTY],
     kinds={"json", "html"},
 )
 def readiness_report(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeResult:
@@ -197,11 +201,17 @@ def measure_set(ladder: Ladder, images: pa.Table) -> Measured:
             measured |= published_figures(ladder, root("level_a/export"), "level_a/export")
         if stands(ladder, "pgan/model", "level_a/dataset"):
             measured |= figures.model_figures(root("pgan/model"))
+            if stands(ladder, NOVELTY, *NOVELTY_UPSTREAM):
+                measured |= novelty_of(root(NOVELTY))
+                exhibits = with_picture(exhibits, "novelty", root(NOVELTY) / "novelty.png")
+                exhibits = with_tables(exhibits, root(NOVELTY), "oddities")
             if stands(ladder, "synthetic/images", "pgan/model", "level_a/dataset"):
+                exhibits = with_quality(exhibits, root("synthetic/images"))
                 synthetic = read_table(root("synthetic/images") / "synthetic.parquet", SYNTHETIC)
                 for name, file in (("synthetic", "sheet.png"), ("gallery", "gallery.png")):
                     exhibits = with_picture(exhibits, name, root("synthetic/images") / file)
-                measured |= figures.synthetic_figures(plan, synthetic)
+                screening = read_table(root("synthetic/images") / "screening.parquet", SCREENING)
+                measured |= figures.synthetic_figures(plan, synthetic, screening)
                 if stands(ladder, "synthetic/augmented_dataset", "level_a/dataset", "synthetic/images"):
                     folder_of = root("synthetic/augmented_dataset")
                     augmented = read_table(folder_of / "augmented.parquet", AUGMENTED)
@@ -222,6 +232,16 @@ def with_worth(exhibits: Exhibits, folder: Path) -> Exhibits:
     """The exhibits with what the pictures are worth to a classifier."""
     summary = json.loads((folder / "downstream.json").read_text())
     return replace(with_picture(exhibits, "worth", folder / "downstream.png"), worth=summary)
+
+
+def with_quality(exhibits: Exhibits, folder: Path) -> Exhibits:
+    """The exhibits with what the kept synthetic pictures are as a set."""
+    if not (folder / "quality.json").exists():
+        return exhibits
+    quality = json.loads((folder / "quality.json").read_text())
+    lines = [{"figure": name, "synthetic": made, "real": real} for name, made, real in quality_lines(quality["set"])]
+    tables = {**exhibits.tables, "quality": pa.Table.from_pylist(lines)} if lines else exhibits.tables
+    return replace(with_picture(exhibits, "rejected", folder / "odd.png"), tables=tables)
 
 
 def with_tables(exhibits: Exhibits, folder: Path, *names: str) -> Exhibits:

@@ -1,5 +1,6 @@
 """Synthetic mammograms: the deficit filled, screened, and set beside the real ones for training alone."""
 
+import json
 from dataclasses import asdict
 from fnmatch import fnmatchcase
 from functools import partial
@@ -15,6 +16,8 @@ from assets.leaving import stated_files, statement_of
 from assets.level_a import cross_table, tables_of
 from assets.resources import Ladder, Training
 from assets.rung import check_gate, check_results, counts_table, progress_of, rung, thumbnail
+from assets.screen_judges import judges_of
+from assets.set_quality import density_table, quality_table, write_quality
 from assets.tables_at_hand import images_of
 from pipelines.curate.export.croissant import stated_properties
 from pipelines.pgan.feed import rows_of
@@ -26,7 +29,7 @@ from pipelines.storage.curriculum import Stage, read_curriculum
 from pipelines.storage.digests import sha256_of_json
 from pipelines.storage.publication import Staging
 from pipelines.storage.pyramid import Pyramid
-from pipelines.storage.tables import AUGMENTED, SYNTHETIC, SYNTHETIC_PATIENTS, read_table, write_table
+from pipelines.storage.tables import AUGMENTED, SCREENING, SYNTHETIC, SYNTHETIC_PATIENTS, read_table, write_table
 from pipelines.synthesize.augmented import write_augmented
 from pipelines.synthesize.augmented_metadata import PublishedFile, write_metadata
 from pipelines.synthesize.dicom import FULL_SPACING
@@ -41,53 +44,25 @@ if TYPE_CHECKING:
 
 IMAGES_KEY = "synthetic/images"
 AUGMENTED_KEY = "synthetic/augmented_dataset"
+TABLES = (("synthetic.parquet", SYNTHETIC), ("screening.parquet", SCREENING))
 
 
 @rung(IMAGES_KEY, deps=["pgan/model", "level_a/dataset"], kinds={"pytorch", "dicom"}, pool="gpu")
 def images(context: dg.AssetExecutionContext, ladder: Ladder, training: Training) -> dg.MaterializeResult:
-    """Generated mammograms for the short classes, screened by critic and against copies; also as DICOM, marked so.
+    """Generated mammograms for the short classes, screened for copies and all that is odd; also as DICOM, marked so.
 
     A model of both views gives whole pretend patients as well.
     """
     settings, device = ladder.synthesis, training.chosen_device
-    model_folder = ladder.zones.publication("pgan/model")
     dataset_folder = ladder.zones.publication("level_a/dataset")
 
     def build(staging: Staging) -> None:
-        from pipelines.pgan.sampler import load_critic, load_sampler
-
-        dataset, _, plan = tables_of(dataset_folder)
-        if not (model_folder / "model.json").exists():
-            write_table(staging.folder / "synthetic.parquet", SYNTHETIC, SYNTHETIC.build([]))
-            return
-        sampler = load_sampler(model_folder, device)
-        pyramid = Pyramid(dataset_folder)
-
-        def pictures_of(split: str) -> PictureSet:
-            rows = rows_of(dataset, split)
-            names = (rows[c].to_pylist() for c in ("image_id", "density", "view"))
-            return PictureSet(pyramid.take(rows, sampler.resolution), *names)
-
-        summary = fill_quota(
-            plan,
-            sample=partial(sampler.sample, truncation=settings.truncation),
-            score=load_critic(model_folder, device),
-            training=pictures_of("train"),
-            held_back=pictures_of("validation"),
-            model_sha256=sampler.model_sha256,
-            settings=settings,
-            conditions=set(sampler.conditions),
-            women=women_of(sampler, settings),
-            spacing=spacing_of(ladder, dataset),
-            folder=staging.folder,
-            progress=progress_of(context),
-        )
-        staging.rows.extend(summary.ledger)
-        draw_gallery(staging.folder / "gallery.png", sampler.conditions, *walks_of(sampler, settings))
+        _synthesize(context, ladder, settings, device, staging)
         check_gate(check(IMAGES_KEY, figures(staging.folder)))
 
     def figures(folder: Path) -> dict[str, float | None]:
-        return synthetic_figures(tables_of(dataset_folder)[2], read_table(folder / "synthetic.parquet", SYNTHETIC))
+        tables = ((folder / name, contract) for name, contract in TABLES)
+        return synthetic_figures(tables_of(dataset_folder)[2], *(read_table(*table) for table in tables))
 
     made = ladder.make(
         IMAGES_KEY,
@@ -100,13 +75,60 @@ def images(context: dg.AssetExecutionContext, ladder: Ladder, training: Training
     metadata = {
         "dagster/row_count": len(table),
         "sheet": thumbnail(made.folder / "sheet.png", width=640),
+        "rejected": thumbnail(made.folder / "odd.png", width=640),
         "walks": thumbnail(made.folder / "gallery.png", width=640),
         **patients_of(made.folder),
         "verdicts": counts_table("verdict", table["verdict"].value_counts().to_dict()),
         "rejected because": counts_table("reason", table["reason"].dropna().value_counts().to_dict()),
         "kept": dg.MetadataValue.md(cross_table(table[table["verdict"] == "kept"], "density", "view")),
+        **quality_of(made.folder),
     }
     return made.result(metadata, check_results(check(IMAGES_KEY, figures(made.folder))))
+
+
+def _synthesize(
+    context: dg.AssetExecutionContext, ladder: Ladder, settings: SynthesisSettings, device: str, staging: Staging
+) -> None:
+    """Draw, screen and write; empty tables where no model stands."""
+    from pipelines.pgan.sampler import load_sampler
+
+    model_folder = ladder.zones.publication("pgan/model")
+    dataset_folder = ladder.zones.publication("level_a/dataset")
+    dataset, _, plan = tables_of(dataset_folder)
+    if not (model_folder / "model.json").exists():
+        write_table(staging.folder / "synthetic.parquet", SYNTHETIC, SYNTHETIC.build([]))
+        write_table(staging.folder / "screening.parquet", SCREENING, SCREENING.build([]))
+        return
+    sampler = load_sampler(model_folder, device)
+    pyramid = Pyramid(dataset_folder)
+
+    def pictures_of(split: str) -> PictureSet:
+        rows = rows_of(dataset, split)
+        names = (rows[c].to_pylist() for c in ("image_id", "density", "view"))
+        return PictureSet(pyramid.take(rows, sampler.resolution), *names)
+
+    training, held_back = pictures_of("train"), pictures_of("validation")
+    judges = judges_of(model_folder, training, rows_of(dataset, "train")["patient"].to_pylist(), device)
+    summary = fill_quota(
+        plan,
+        sample=partial(sampler.sample, truncation=settings.truncation),
+        score=judges,
+        training=training,
+        held_back=held_back,
+        model_sha256=sampler.model_sha256,
+        settings=settings,
+        conditions=set(sampler.conditions),
+        women=women_of(sampler, settings),
+        spacing=spacing_of(ladder, dataset),
+        folder=staging.folder,
+        progress=progress_of(context),
+    )
+    staging.rows.extend(summary.ledger)
+    for short in summary.shortfalls:
+        cell = f"density {short.density}, {short.view}"
+        context.log.warning(f"{cell}: {short.kept} of {short.wanted} wanted images kept ({short.reason})")
+    write_quality(staging.folder, training, held_back, judges)
+    draw_gallery(staging.folder / "gallery.png", sampler.conditions, *walks_of(sampler, settings))
 
 
 def published_files(ladder: Ladder, asset: str, *patterns: str) -> list[PublishedFile]:
@@ -170,6 +192,18 @@ def patients_of(folder: Path) -> dict[str, Any]:
     return {
         "pretend patients": thumbnail(folder / PATIENTS_SHEET, width=640),
         "pretend patients' verdicts": counts_table("verdict", verdicts),
+    }
+
+
+def quality_of(folder: Path) -> dict[str, Any]:
+    """What the kept set is as a whole, and the screen's thresholds, for the UI; nothing where none was wanted."""
+    if not (folder / "quality.json").exists():
+        return {}
+    quality = json.loads((folder / "quality.json").read_text())
+    return {
+        "quality beside real": dg.MetadataValue.md(quality_table(quality["set"])),
+        "density asked for and seen": dg.MetadataValue.md(density_table(quality["density"])),
+        "thresholds": dg.MetadataValue.json(json.loads((folder / "screen.json").read_text())),
     }
 
 

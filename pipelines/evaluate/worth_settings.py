@@ -1,4 +1,4 @@
-"""Settings of the classifier and of the trainings that measure what pictures are worth. Light to import."""
+"""Settings of the classifier, of the trainings that measure what pictures are worth, and of its features. Light."""
 
 from dataclasses import dataclass, field
 
@@ -33,3 +33,17 @@ class WorthSettings:
     def tiny(cls) -> "WorthSettings":
         """Seconds, for tests of what surrounds it."""
         return cls((20, 16), (1.0,), 2, ClassifierSettings(width=4, steps=24, batch=16))
+
+
+@dataclass(frozen=True)
+class FeatureSettings:
+    """The density classifier whose features pictures are compared by, and the shape of the pictures it looks at."""
+
+    shape: tuple[int, int] = (40, 32)
+    classifier: ClassifierSettings = field(default_factory=lambda: ClassifierSettings(width=12, steps=300))
+    seed: int = 0
+
+    @classmethod
+    def tiny(cls) -> "FeatureSettings":
+        """Seconds, for tests of what surrounds it."""
+        return cls((20, 16), ClassifierSettings(width=4, steps=24, batch=16))

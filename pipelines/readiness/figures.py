@@ -29,6 +29,7 @@ from pipelines.storage.tables import (
     PIXELS_CAP,
     PLAN,
     REPORTS,
+    SCREENING,
     SPLITS,
     SYNTHETIC,
     VIEWS,
@@ -320,8 +321,9 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
-def synthetic_figures(plan: pa.Table, synthetic: pa.Table) -> Figures:
-    """Synthetic images: the quota, copies, strangers, and whether the dense fraction follows the density."""
+def synthetic_figures(plan: pa.Table, synthetic: pa.Table, screening: pa.Table | None = None) -> Figures:
+    """Synthetic images: the quota, copies, strangers, whether the density seen follows the one asked for, and whether
+    every verdict has its grounds in ``screening`` (SCREENING), where that is given."""
     frame = SYNTHETIC.frame(synthetic)
     kept = frame[frame["verdict"] == "kept"]
     made = kept.groupby(["density", "view"]).size()
@@ -333,7 +335,29 @@ def synthetic_figures(plan: pa.Table, synthetic: pa.Table) -> Figures:
         "synthetic_copies": int((kept["nearest_distance"] < kept["nearest_low"]).sum()),
         "synthetic_outside": int((kept["critic_score"] < kept["critic_low"]).sum()),
         "synthetic_density_correlation": _rank_correlation(kept["density"], kept["dense_fraction"]),
+        "synthetic_unaccounted": None if screening is None else _unaccounted(frame, SCREENING.frame(screening)),
+        **_percent_density(frame),
     }
+
+
+def _percent_density(frame: pd.DataFrame) -> Figures:
+    """Of all generated: rank correlation of percent density with the density asked for, how often its mean falls."""
+    seen = frame[frame["percent_density"].notna() & frame["requested_density"].notna()]
+    means = seen.groupby("requested_density")["percent_density"].mean().sort_index()
+    return {
+        "synthetic_percent_density_correlation": _rank_correlation(seen["requested_density"], seen["percent_density"]),
+        "synthetic_percent_density_falls": int((means.diff().iloc[1:] <= 0).sum()) if len(means) > 1 else None,
+    }
+
+
+def _unaccounted(synthetic: pd.DataFrame, screening: pd.DataFrame) -> int:
+    """Images whose verdict their tests do not bear out. A picture that was re-labeled may pass all tests and yet be
+    rejected: nobody wanted it."""
+    passed = screening.groupby("synthetic_id")["passed"].all().reindex(synthetic["synthetic_id"])
+    kept = (synthetic["verdict"] == "kept").to_numpy()
+    relabeled = (synthetic["density"] != synthetic["requested_density"].fillna(synthetic["density"])).to_numpy()
+    sound = passed.eq(True).to_numpy()
+    return int((passed.isna().to_numpy() | (kept & ~sound) | (~kept & sound & ~relabeled)).sum())
 
 
 def _rank_correlation(densities: Iterable[str], values: Iterable[float]) -> float | None:
@@ -362,3 +386,15 @@ def worth_figures(downstream: pa.Table) -> Figures:
     """What synthetic images beside real ones add to a classifier's quadratic kappa, at all training patients."""
     told = {(r["arm"], r["fraction"], r["measure"]): r["over_real"] for r in downstream.to_pylist()}
     return {"worth_kappa_difference": told.get(("mixed", 1.0, "quadratic_kappa"))}
+
+
+def novelty_figures(novelty: pa.Table, oddities: pa.Table) -> Figures:
+    """Real images outside of normal feature space, and how well oddities are told; None where it was not measured."""
+    told = [
+        r["auroc"] for r in oddities.to_pylist() if r["chosen"] and r["kind"] == "*" and r["measured_on"] == "measuring"
+    ]
+    beyond = novelty["is_novel"].to_pylist()
+    return {
+        "novelty_auroc": told[0] if told else None,
+        "novelty_share": sum(beyond) / len(beyond) if beyond else None,
+    }

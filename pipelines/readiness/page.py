@@ -60,10 +60,11 @@ _DEMANDS = {
 class Exhibits:
     """What the page shows beside the certificate; what is missing is said to be missing.
 
-    ``pictures`` may name pairs, curves, harmonization, sheet, synthetic, gallery and worth (PNG). ``tables`` may name
-    agreement (of readers), association (of label and vendor) and power, of whatever columns. ``worth`` holds
-    ``verdicts`` on what synthetic pictures are worth to a classifier, and how well they are ``told_apart`` from real
-    ones. ``digests`` are the content digests of publications that stand.
+    ``pictures`` may name pairs, curves, harmonization, sheet, synthetic, gallery, rejected, novelty and worth (PNG).
+    ``tables`` may name agreement (of readers), association (of label and vendor), power, quality (of the synthetic set)
+    and oddities (told from real pictures), of whatever columns. ``worth`` holds ``verdicts`` on what synthetic pictures
+    are worth to a classifier, and how well they are ``told_apart`` from real ones. ``digests`` are the content digests
+    of publications that stand.
     """
 
     dataset: pa.Table | None = None

@@ -14,9 +14,9 @@ from pipelines.storage.contracts import Column, ContractError, Table, read_table
 __all__ = [
     "AGREEMENT", "ARMS", "ASSOCIATION", "AUGMENTED", "BALANCE", "CONTRACTS", "COPIES", "CURVE_IMAGES", "DATASET",
     "DELIVERED_LABELS", "DENSITIES", "DENSITY_SETS", "DOWNSTREAM", "EXCLUSIONS", "HARMONIZATION", "IMAGES",
-    "INVENTORY", "LABELS", "LATERALITIES", "OBJECTS", "ORIGINS", "PATIENT_SPLITS", "PIXELS_CAP", "PLAN", "POWER",
-    "PREDICTIONS", "REPORTS", "REVIEWS", "REVIEW_QUEUE", "SPLITS", "SYNTHETIC", "SYNTHETIC_PATIENTS", "VENDOR_CURVES",
-    "VIEWS", "VOTES",
+    "INVENTORY", "LABELS", "LATERALITIES", "NOVELTY", "OBJECTS", "ODDITIES", "ORIGINS", "PATIENT_SPLITS", "PIXELS_CAP",
+    "PLAN", "POWER", "PREDICTIONS", "REPORTS", "REVIEWS", "REVIEW_QUEUE", "SCREENING", "SPLITS", "SYNTHETIC",
+    "SYNTHETIC_PATIENTS", "VENDOR_CURVES", "VIEWS", "VOTES",
     "ContractError", "Table", "read_table", "write_table",
 ]  # fmt: skip
 
@@ -553,17 +553,21 @@ SYNTHETIC = Table(
         _text("synthetic_id", "id (S-…): a hash of model, seed, number, density, view and truncation"),
         _count("number", "running number within density and view: with the seed it fixes the latent"),
         _count("seed", "seed of the run"),
-        _text("density", "requested density", allowed=DENSITIES),
+        _text("density", "density that it is labeled with: the requested one, unless re-labeled", allowed=DENSITIES),
+        _text("requested_density", "density asked for: with seed and number it fixes the latent", True, DENSITIES),
+        _text("judged_density", "likeliest density by an independent estimator", True, DENSITIES),
         _text("view", "requested view", allowed=VIEWS),
         _number("truncation", "ψ: 1 leaves pictures as they are, less draws them to their class' mean", at_most=1),
         _text("verdict", "what the screen said", allowed=("kept", "rejected")),
-        _text("reason", "why rejected: copy, breast_<figure>, critic", nullable=True),
+        _text("reason", "why rejected: copy, breast_<figure>, features, critic, class; see synthetic.screening", True),
         _number("critic_score", "critic's score"),
         _number("critic_low", "least score accepted: a quantile over held-back real images"),
         _number("nearest_distance", "distance to the nearest training image"),
         _number("nearest_low", "least distance accepted: a quantile of real-to-real distances", at_least=0),
         _text("nearest_image_id", "the training image that it is nearest to"),
         _number("dense_fraction", "share of the breast that is dense", at_least=0, at_most=1),
+        _number("expected_density", "mean of A (0) … D (3) by that estimator", nullable=True, at_least=0, at_most=3),
+        _number("percent_density", "percent density by the label rung", nullable=True, at_least=0, at_most=1),
         _text("model_sha256", "SHA-256 of the generator's weights"),
         _text("picture_sha256", "SHA-256 of the picture's bytes", nullable=True),
         _text("shard", "shard file below the publication's folder", nullable=True),
@@ -601,6 +605,24 @@ SYNTHETIC_PATIENTS = Table(
     ("synthetic_id",),
 )
 
+SCREENING = Table(
+    "synthetic.screening",
+    "One row per generated image and test of the screen: the figure beside its threshold.",
+    (
+        _text("synthetic_id", "id (S-…) of synthetic.images"),
+        _text(
+            "test",
+            "nearest_distance, standing_out, authenticity, feature_authenticity (copies), breast_<figure>, features, "
+            "critic, class",
+        ),
+        _number("figure", "what was measured"),
+        _number("low", "least figure accepted; null where there is none", nullable=True),
+        _number("high", "greatest figure accepted; null where there is none", nullable=True),
+        Column("passed", pa.bool_(), "within both"),
+    ),
+    ("synthetic_id", "test"),
+)
+
 AUGMENTED = Table(
     "synthetic.augmented_dataset",
     "The level A set and the synthetic images together, for training.",
@@ -618,6 +640,43 @@ AUGMENTED = Table(
         Column("shard_row", pa.int32(), "row in the shard", at_least=0),
     ),
     ("image_id",),
+)
+
+NOVELTY = Table(
+    "evaluation.novelty",
+    "One row per kept image of level B: how far out of normal feature space it lies, the farthest first.",
+    (
+        _count("rank", "1 for the oddest"),
+        _text("image_id", "image_id of level B"),
+        _text("delivery", "delivery that it came in"),
+        _text("vendor_group", "vendor group", nullable=True),
+        _text("view", "view", nullable=True),
+        _text("density", "density, where it is known", True, DENSITIES),
+        _text("split", "split, where the image is in level A; the detectors learned from train", True, SPLITS),
+        _text("detector", "detector that ranks"),
+        _number("oddness", "what it says: a distance, or the negative score of the critic"),
+        _number("threshold", "greatest value that is not novel, from held-back images"),
+        Column("is_novel", pa.bool_(), "beyond the threshold"),
+    ),
+    ("rank",),
+)
+
+ODDITIES = Table(
+    "evaluation.oddities",
+    "How well each detector tells pictures made odd on purpose from held-back real ones.",
+    (
+        _text("detector", "critic, critic_features or features"),
+        _text("kind", "kind of oddity, or * for the mean over the kinds"),
+        _text(
+            "measured_on",
+            "held-back patients: those on whom the detector is chosen, or others",
+            allowed=("choosing", "measuring"),
+        ),
+        _count("images", "held-back images, and as many odd ones"),
+        _number("auroc", "area under the ROC curve", at_least=0, at_most=1),
+        Column("chosen", pa.bool_(), "the detector that ranks: the best on average where it is chosen"),
+    ),
+    ("detector", "kind", "measured_on"),
 )
 
 DOWNSTREAM = Table(
@@ -661,5 +720,5 @@ PREDICTIONS = Table(
 CONTRACTS = (
     INVENTORY, OBJECTS, REPORTS, DELIVERED_LABELS, IMAGES, COPIES, PATIENT_SPLITS, VENDOR_CURVES, CURVE_IMAGES,
     HARMONIZATION, VOTES, LABELS, REVIEW_QUEUE, REVIEWS, AGREEMENT, DATASET, EXCLUSIONS, PLAN, BALANCE, ASSOCIATION,
-    POWER, SYNTHETIC, SYNTHETIC_PATIENTS, AUGMENTED, DOWNSTREAM, PREDICTIONS,
+    POWER, SYNTHETIC, SYNTHETIC_PATIENTS, SCREENING, AUGMENTED, NOVELTY, ODDITIES, DOWNSTREAM, PREDICTIONS,
 )  # fmt: skip

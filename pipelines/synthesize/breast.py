@@ -10,7 +10,7 @@ from pipelines.synthesize.pictures import reduced
 
 _MASK_ROWS = 160
 
-_TISSUE = 4
+TISSUE = 4
 """What nowhere exceeds this many times the floor is haze."""
 
 
@@ -50,7 +50,7 @@ def find_breast(picture: NDArray, floor: float) -> Breast:
         return Breast(small, np.zeros_like(tissue), 0.0)
     largest = int(areas.argmax())
     brightest = ndimage.maximum(small, pieces, np.arange(len(areas)))
-    second = max((int(a) for i, a in enumerate(areas) if i != largest and brightest[i] > _TISSUE * floor), default=0)
+    second = max((int(a) for i, a in enumerate(areas) if i != largest and brightest[i] > TISSUE * floor), default=0)
     return Breast(small, ndimage.binary_fill_holes(pieces == largest), second / int(areas[largest]))
 
 

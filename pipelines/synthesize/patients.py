@@ -66,7 +66,7 @@ def write_patients(
     for density in densities:
         own = 0
         for number, verdicts in _looked_at(women, density, screen, settings):
-            whole = all(verdict.reason is None for verdict in verdicts)
+            whole = all(_passes(verdict, density) for verdict in verdicts)
             origins = _origins(model_sha256, settings, number, density)
             for origin, verdict in zip(origins, verdicts, strict=True):
                 row = _row(origin, verdict, settings, whole)
@@ -103,7 +103,16 @@ def _looked_at(
             four = pictures.reshape(len(_PLACES), *pictures.shape[2:])
             verdicts = screen.judge(four, [density] * len(_PLACES), views)
             yield number, verdicts
-            kept += all(verdict.reason is None for verdict in verdicts)
+            kept += all(_passes(verdict, density) for verdict in verdicts)
+
+
+def _passes(verdict: Verdict, density: str) -> bool:
+    """Was it kept, and for the patient's own density: all her pictures have one."""
+    return verdict.reason is None and verdict.density == density
+
+
+def _other_reason(verdict: Verdict, density: str) -> str:
+    return "another_picture" if _passes(verdict, density) else "class"
 
 
 def _origins(model_sha256: str, settings: SynthesisSettings, number: int, density: str) -> list[Origin]:
@@ -138,7 +147,7 @@ def _row(origin: Origin, verdict: Verdict, settings: SynthesisSettings, whole: b
         "truncation": origin.truncation,
         "likeness": settings.likeness,
         "verdict": "kept" if whole else "rejected",
-        "reason": None if whole else verdict.reason or "another_picture",
+        "reason": None if whole else verdict.reason or _other_reason(verdict, origin.density),
         "critic_score": verdict.critic_score,
         "nearest_distance": verdict.nearest_distance,
         "dense_fraction": verdict.dense_fraction,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,15 @@ from pipelines.storage.atomic import write_bytes, write_json
 from pipelines.storage.digests import sha256_of_array, sha256_of_bytes, sha256_of_json
 from pipelines.storage.ledger import LedgerRow
 from pipelines.storage.shards import ShardWriter
-from pipelines.storage.tables import DENSITIES, SYNTHETIC, VIEWS, write_table
+from pipelines.storage.tables import DENSITIES, SCREENING, SYNTHETIC, VIEWS, write_table
 from pipelines.storage.workers import Progress, silent
 from pipelines.synthesize.dicom import FULL_SPACING, Origin, encode
+from pipelines.synthesize.findings import Findings
+from pipelines.synthesize.judges import Judges, Score
+from pipelines.synthesize.odd_sheet import OddSheet
 from pipelines.synthesize.patients import PatientsSummary, Women, write_patients
 from pipelines.synthesize.pictures import PictureSet
-from pipelines.synthesize.screening import Score, Screen, Verdict
+from pipelines.synthesize.screening import Screen, Verdict
 from pipelines.synthesize.settings import SynthesisSettings
 from pipelines.synthesize.sheet import Sheet
 
@@ -58,7 +61,7 @@ def fill_quota(
     plan: pa.Table,
     *,
     sample: Sample,
-    score: Score,
+    score: Score | Judges,
     training: PictureSet,
     held_back: PictureSet,
     model_sha256: str,
@@ -71,8 +74,9 @@ def fill_quota(
 ) -> SyntheticSummary:
     """Make each cell's deficit of the plan (PLAN), or say by how much and why it fell short.
 
-    Writes ``synthetic.parquet`` (SYNTHETIC: a row for every candidate that was looked at), and where there is something
-    to write, ``screen.json`` (thresholds), ``synthetic-*.arrow``, ``dicom/<id>.dcm`` and ``sheet.png``.
+    ``score`` is the critic, or all who judge. Writes ``synthetic.parquet`` (SYNTHETIC: a row for every candidate that
+    was looked at), ``screening.parquet`` (SCREENING: its grounds), and where there is something to write,
+    ``screen.json`` (thresholds), ``synthetic-*.arrow``, ``dicom/<id>.dcm``, ``sheet.png`` and ``odd.png`` (rejected).
     Memory does not grow with the quota but for the table's rows. ``conditions``: the (density, view) pairs that the
     model has seen; others are not asked for, nor are those for which ``sample`` raises a subclass of ValueError.
     ``women``: of a model of both views; pretend patients of every density that it has seen are then made as well (see
@@ -111,36 +115,45 @@ def _fill(
     progress: Progress,
 ) -> list[Shortfall]:
     """Fill each cell in turn; the cells that were not filled."""
-    shortfalls = []
-    done, total = 0, sum(deficits.values())
-    for (density, view), wanted in sorted(deficits.items()):
+    missing, reasons, total = Counter(deficits), {}, sum(deficits.values())
+    for density, view in sorted(deficits):
         unseen = conditions is not None and (density, view) not in conditions
-        kept = 0
         try:
-            for number, verdict in () if unseen else _candidates(density, view, wanted, sample, screen):
+            for number, found in () if unseen else _candidates(density, view, missing, sample, screen):
+                verdict = _if_wanted(found, view, missing)
                 writer.write(number, density, view, verdict, screen, shards)
-                kept += verdict.reason is None
-                progress(done + kept, total)
+                missing[verdict.density, view] -= verdict.reason is None
+                progress(total - missing.total(), total)
         except _UnseenError:
             unseen = True
-        if kept < wanted:
-            reason = "condition_unseen" if unseen else "tries_exhausted"
-            shortfalls.append(Shortfall(density, view, wanted, kept, reason))
-        done += wanted
-        progress(done, total)
-    return shortfalls
+        reasons[density, view] = "condition_unseen" if unseen else "tries_exhausted"
+    progress(total, total)
+    return [
+        Shortfall(*cell, wanted, wanted - missing[cell], reasons[cell])
+        for cell, wanted in sorted(deficits.items())
+        if missing[cell]
+    ]
 
 
 class _UnseenError(Exception):
     """The model does not know the condition."""
 
 
-def _candidates(density: str, view: str, wanted: int, sample: Sample, screen: Screen) -> Iterator[tuple[int, Verdict]]:
-    """Candidates of a cell with their numbers and verdicts, until ``wanted`` are kept or all tries are used."""
-    settings = screen.settings
-    number, kept, last = 0, 0, settings.tries * wanted
-    while kept < wanted and number < last:
-        numbers = range(number, min(number + settings.batch, number + 2 * (wanted - kept), last))
+def _if_wanted(verdict: Verdict, view: str, missing: Mapping[tuple[str, str], int]) -> Verdict:
+    """A re-labeled picture is kept only where its new density is still missing."""
+    if verdict.reason is None and missing[verdict.density, view] <= 0:
+        return replace(verdict, reason="class")
+    return verdict
+
+
+def _candidates(
+    density: str, view: str, missing: Mapping[tuple[str, str], int], sample: Sample, screen: Screen
+) -> Iterator[tuple[int, Verdict]]:
+    """Candidates of a cell with their numbers and verdicts, until none is missing in it or all tries are used."""
+    settings, cell = screen.settings, (density, view)
+    number, last = 0, settings.tries * missing[cell]
+    while missing[cell] and number < last:
+        numbers = range(number, min(number + settings.batch, number + 2 * missing[cell], last))
         densities, views = [density] * len(numbers), [view] * len(numbers)
         try:
             pictures = sample(settings.seed, numbers, densities, views)
@@ -150,8 +163,7 @@ def _candidates(density: str, view: str, wanted: int, sample: Sample, screen: Sc
             raise _UnseenError from error
         for number, verdict in zip(numbers, screen.judge(pictures, densities, views), strict=True):
             yield number, verdict
-            kept += verdict.reason is None
-            if kept == wanted:
+            if not missing[cell]:
                 return
         number = numbers[-1] + 1
 
@@ -164,19 +176,23 @@ class _Writer:
         self.truncation, self.spacing = settings.truncation, spacing
         self.rows: list[dict[str, Any]] = []
         self.ledger: list[LedgerRow] = []
-        self.sheet = Sheet()
+        self.sheet, self.odd, self.findings = Sheet(), OddSheet(), Findings()
 
     def write(
         self, number: int, density: str, view: str, verdict: Verdict, screen: Screen, shards: ShardWriter
     ) -> None:
         """Take in one candidate: its row, and its files where it is kept."""
         digest = sha256_of_json([self.model_sha256, self.seed, number, density, view, self.truncation])
-        origin = Origin(f"S-{digest[:16]}", self.model_sha256, self.seed, number, density, view, self.truncation)
+        origin = Origin(
+            f"S-{digest[:16]}", self.model_sha256, self.seed, number, verdict.density, view, self.truncation
+        )
         row = {
             "synthetic_id": origin.synthetic_id,
             "number": number,
             "seed": self.seed,
-            "density": density,
+            "density": verdict.density,
+            "requested_density": density,
+            "judged_density": verdict.judged_density,
             "view": view,
             "truncation": self.truncation,
             "verdict": "kept" if verdict.reason is None else "rejected",
@@ -187,10 +203,16 @@ class _Writer:
             "nearest_low": screen.nearest_low,
             "nearest_image_id": verdict.nearest_image_id,
             "dense_fraction": verdict.dense_fraction,
+            "expected_density": verdict.expected_density,
+            "percent_density": verdict.percent_density,
             "model_sha256": self.model_sha256,
         }
         if verdict.reason is None:
             row |= self._keep(origin, verdict.picture, shards)
+        else:
+            beside = screen.training.pictures[verdict.nearest_row] if verdict.reason == "copy" else None
+            self.odd.add(verdict.reason, verdict.picture, f"{density} {view} {number}", beside)
+        self.findings.add(origin.synthetic_id, verdict)
         self.rows.append(row)
 
     def _keep(self, origin: Origin, picture: NDArray[np.uint16], shards: ShardWriter) -> dict[str, Any]:
@@ -215,7 +237,9 @@ class _Writer:
     ) -> SyntheticSummary:
         """Write the table and the sheet, and count."""
         write_table(self.folder / "synthetic.parquet", SYNTHETIC, SYNTHETIC.build(self.rows))
+        write_table(self.folder / "screening.parquet", SCREENING, self.findings.table())
         self.sheet.draw(self.folder / "sheet.png")
+        self.odd.draw(self.folder / "odd.png")
         kept = [row for row in self.rows if row["verdict"] == "kept"]
         return SyntheticSummary(
             wanted=wanted,

@@ -24,8 +24,16 @@ GRAPH = {
     "synthetic/images": {"pgan/model", "level_a/dataset"},
     "synthetic/augmented_dataset": {"level_a/dataset", "synthetic/images"},
     "evaluation/downstream": {"level_a/dataset", "synthetic/augmented_dataset"},
+    "evaluation/novelty": {
+        "level_b/images",
+        "level_b/vendor_curves",
+        "level_a/labels",
+        "level_a/dataset",
+        "pgan/model",
+    },
     "evaluation/readiness_report": {
         "evaluation/downstream",
+        "evaluation/novelty",
         "level_b/harmonization",
         "level_a/dataset",
         "level_a/export",
@@ -66,6 +74,7 @@ def test_every_rung_has_checks_and_gpu_assets_share_a_pool(graph) -> None:
         "pgan/model",
         "synthetic/images",
         "evaluation/downstream",
+        "evaluation/novelty",
     }
 
 

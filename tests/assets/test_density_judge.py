@@ -1,8 +1,10 @@
 """The label rung's estimator as a judge of the pGAN's pictures."""
 
 import numpy as np
+import pytest
 
-from assets.density_judge import ESTIMATOR, teach
+from assets.density_judge import ESTIMATOR, estimates, teach
+from pipelines.label.percent_density import measure
 from pipelines.pgan.fidelity import Pictures, class_fidelity
 from tests.pgan.conftest import draw
 
@@ -53,3 +55,26 @@ def test_haze_in_the_air_changes_no_judgement():
     judged = judge(hazy, asked.views)
     assert sum(d == found for d, found in zip(asked.densities, judged, strict=True)) >= 17
     assert sum(a == b for a, b in zip(judged, judge(asked.gray, asked.views), strict=True)) >= 19
+
+
+def test_estimates_are_the_judges_probabilities_and_percent_density():
+    learned_from, held_back = noisy(0, "ABCD" * 10), noisy(1, "ABCD" * 5)
+    material = learned_from.gray, learned_from.views, learned_from.densities, learned_from.patients
+    estimate, judge = estimates(*material), teach(*material)
+    likely, percent = estimate(held_back.gray, held_back.views)
+    assert likely.sum(axis=1) == pytest.approx(1)
+    assert ["ABCD"[best] for best in likely.argmax(1)] == judge(held_back.gray, held_back.views)
+    expected = [measure(p, "CC").percent_density for p in held_back.gray]
+    assert percent.tolist() == expected
+    alone = estimate(held_back.gray[3:4], ["CC"])
+    assert np.array_equal(alone[0], likely[3:4])
+    nothing = estimate(np.zeros((1, 80, 64), np.uint16), ["CC"])
+    assert np.isnan(nothing[0]).all()
+    assert np.isnan(nothing[1]).all()
+
+
+def test_with_few_patients_percent_density_is_all_there_is():
+    few = noisy(0, "ABCD" * 3)
+    likely, percent = estimates(few.gray, few.views, few.densities, few.patients)(few.gray, few.views)
+    assert np.isnan(likely).all()
+    assert np.isfinite(percent).all()

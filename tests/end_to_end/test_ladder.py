@@ -19,8 +19,10 @@ from pipelines.storage.tables import (
     HARMONIZATION,
     IMAGES,
     INVENTORY,
+    NOVELTY,
     OBJECTS,
     PLAN,
+    SCREENING,
     SYNTHETIC,
     Table,
     read_table,
@@ -107,6 +109,27 @@ def test_deficit_is_filled_and_synthetic_is_in_training_alone(demo: Ran) -> None
     augmented = frame(demo.research / "synthetic/augmented_dataset", "augmented.parquet", AUGMENTED)
     assert set(augmented.loc[augmented["is_synthetic"], "split"]) == {"train"}
     assert augmented["is_synthetic"].sum() == len(kept)
+
+
+def test_every_verdict_has_its_grounds_and_the_set_its_figures(demo: Ran) -> None:
+    folder = demo.research / "synthetic/images"
+    synthetic, grounds = frame(folder, "synthetic.parquet", SYNTHETIC), frame(folder, "screening.parquet", SCREENING)
+    assert set(grounds["synthetic_id"]) == set(synthetic["synthetic_id"])
+    failed = set(grounds.loc[~grounds["passed"], "synthetic_id"])
+    assert failed == set(synthetic.loc[synthetic["verdict"] == "rejected", "synthetic_id"])
+    assert {"features", "critic", "standing_out", "authenticity", "breast_grid"} <= set(grounds["test"])
+    quality = json.loads((folder / "quality.json").read_text())
+    assert set(quality["set"]) == {"pictures", "sliced_wasserstein", "ms_ssim", "neighborhood", "frechet"}
+    assert quality["density"]["generated"]["percent_density"]["pictures"] > 0
+
+
+def test_real_images_are_ranked_by_how_far_out_of_the_ordinary_they_are(demo: Ran) -> None:
+    folder = demo.research / "evaluation/novelty"
+    ranked = frame(folder, "novelty.parquet", NOVELTY)
+    images = all_partitions(demo.research / "level_b/images", "images.parquet", IMAGES)
+    assert sorted(ranked["image_id"]) == sorted(images.loc[images["status"] == "kept", "image_id"])
+    assert ranked["oddness"].is_monotonic_decreasing
+    assert (folder / "novelty.png").exists()
 
 
 def test_synthetic_density_rises_from_fatty_to_dense(demo: Ran) -> None:

@@ -20,6 +20,7 @@ from pipelines.storage.tables import (
     PATIENT_SPLITS,
     PLAN,
     REPORTS,
+    SCREENING,
     SYNTHETIC,
     VENDOR_CURVES,
 )
@@ -46,6 +47,8 @@ class World:
     exclusions: list = field(default_factory=list)
     plan: list = field(default_factory=list)
     synthetic: list = field(default_factory=list)
+    screening: list = field(default_factory=list)
+    novelty: dict = field(default_factory=lambda: {"novelty_auroc": 0.95, "novelty_share": 0.01})
     augmented: list = field(default_factory=list)
     downstream: list = field(default_factory=list)
     survivors: dict = field(default_factory=lambda: dict.fromkeys(DELIVERIES, 0))
@@ -93,11 +96,12 @@ class World:
         return {
             **figures.splits_figures(images, PATIENT_SPLITS.build(self.splits)),
             **figures.curves_figures(images, VENDOR_CURVES.build(self.curves)),
+            **self.novelty,
             **figures.harmonization_figures(HARMONIZATION.build(self.harmonization)),
             **figures.labels_figures(images, LABELS.build(self.labels)),
             **figures.dataset_figures(images, dataset, EXCLUSIONS.build(self.exclusions), plan),
             **figures.model_figures(folder),
-            **figures.synthetic_figures(plan, SYNTHETIC.build(self.synthetic)),
+            **figures.synthetic_figures(plan, SYNTHETIC.build(self.synthetic), SCREENING.build(self.screening)),
             **figures.augmented_figures(dataset, AUGMENTED.build(self.augmented)),
             **figures.worth_figures(DOWNSTREAM.build(self.downstream)),
             **self.export,
@@ -219,6 +223,8 @@ def _add_synthetic(world):
             "number": n,
             "seed": 1,
             "density": density,
+            "requested_density": density,
+            "percent_density": {"B": 0.15, "C": 0.35}[density],
             "view": view,
             "truncation": 1.0,
             "verdict": "kept" if n == 0 else "rejected",
@@ -232,6 +238,11 @@ def _add_synthetic(world):
             "model_sha256": "m",
         }
         for density, view, n in made
+    ]
+    world.screening = [
+        {"synthetic_id": row["synthetic_id"], "test": test, "figure": figure, "low": 0.0, "passed": figure >= 0}
+        for row in world.synthetic
+        for test, figure in (("critic", row["critic_score"]), ("nearest_distance", 3.0))
     ]
     real = [{**r, "is_synthetic": False} for r in world.dataset]
     extra = [

@@ -133,6 +133,13 @@ BREAKS = {
     "synthetic_density_rises": lambda world: [
         row.update(dense_fraction=1 - row["dense_fraction"]) for row in world.synthetic
     ],
+    "synthetic_density_followed": lambda world: [
+        row.update(percent_density=1 - row["percent_density"]) for row in world.synthetic
+    ],
+    "synthetic_density_monotone": lambda world: [row.update(percent_density=0.3) for row in world.synthetic],
+    "screen_accounts_for_verdicts": set_in("screening", 0, passed=False),
+    "oddities_told_from_real": lambda world: world.novelty.update(novelty_auroc=0.85),
+    "few_real_images_are_novel": lambda world: world.novelty.update(novelty_share=0.2),
     "synthetic_only_in_training": set_in("augmented", 8, split="test"),
     "real_images_unchanged": set_in("augmented", 0, split="test"),
     "worth_measured": set_in("downstream", 0, over_real=None),
@@ -178,6 +185,8 @@ def test_counts_of_every_rung(world, tmp_path):
     assert of_set["a_conflict_share"] == pytest.approx(2 / 8)
     assert (of_set["synthetic_kept"], of_set["synthetic_rejected"]) == (4, 4)
     assert of_set["synthetic_density_correlation"] == pytest.approx(1.0)
+    assert of_set["synthetic_percent_density_correlation"] == pytest.approx(1.0)
+    assert (of_set["synthetic_percent_density_falls"], of_set["synthetic_unaccounted"]) == (0, 0)
     assert of_set["pgan_distance_ratio"] == pytest.approx(3.0)
     assert (of_set["pgan_recall"], of_set["pgan_recall_of_real"], of_set["pgan_class_recovered"]) == (0.7, 0.9, 0.85)
     assert (of_set["pgan_rollbacks"], of_set["pgan_membership_auc"]) == (1, 0.6)
@@ -218,6 +227,19 @@ def test_the_kept_alone_are_screened(world, tmp_path):
     figures = world.set_figures(tmp_path)
     assert (figures["synthetic_copies"], figures["synthetic_outside"], figures["synthetic_missing"]) == (0, 0, 4)
     assert figures["synthetic_density_correlation"] is None
+
+
+def test_every_verdict_needs_its_grounds(world, tmp_path):
+    def unaccounted():
+        return world.set_figures(tmp_path)["synthetic_unaccounted"]
+
+    own = [row for row in world.screening if row["synthetic_id"] == world.synthetic[1]["synthetic_id"]]
+    own[0]["passed"] = True  # rejected, and no test failed
+    assert unaccounted() == 1
+    world.synthetic[1]["requested_density"] = "D"  # re-labeled, and not wanted as that
+    assert unaccounted() == 0
+    world.screening = [row for row in world.screening if row not in own]
+    assert unaccounted() == 1
 
 
 def test_retained_uids_are_no_identifiers_but_a_patient_id_is(world):

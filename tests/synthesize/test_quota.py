@@ -243,7 +243,7 @@ def test_nothing_wanted_nothing_made(fill: Callable[..., SyntheticSummary], tmp_
     summary = fill(plan(), sample=None, score=None)
     assert (summary.wanted, summary.kept, summary.ledger, summary.shortfalls) == (0, 0, (), ())
     assert read_table(tmp_path / "out" / "synthetic.parquet", SYNTHETIC).num_rows == 0
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["synthetic.parquet"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["screening.parquet", "synthetic.parquet"]
 
 
 def test_kept_pictures_do_not_pile_up(
@@ -274,7 +274,9 @@ def test_kept_pictures_do_not_pile_up(
     [
         {"batch": 0},
         {"tries": 0},
-        {"critic_quantile": 0.6},
+        {"odd_features": 0.6},
+        {"odd_anatomy": -1},
+        {"disagreement": "guess"},
         {"copy_quantile": -0.1},
         {"air_floor": 0},
         {"seed": -1},

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from pipelines.synthesize.judges import Judges
 from pipelines.synthesize.pictures import PictureSet, PictureSetError
 from pipelines.synthesize.screening import Screen, Verdict
 from pipelines.synthesize.settings import SynthesisSettings
@@ -116,31 +117,35 @@ def brightness(pictures: np.ndarray, densities: list[str], views: list[str]) -> 
     return pictures.reshape(len(pictures), -1).mean(1) / 4095
 
 
-def test_the_critics_threshold_is_a_low_quantile_of_the_held_back(drawn: Cohort) -> None:
-    settings = SynthesisSettings(critic_quantile=0.25, least_held_back=10)
-    screen = Screen.calibrated(drawn.training, drawn.held_back, brightness, settings)
+def test_the_critic_rejects_as_few_held_back_as_it_is_told_to(drawn: Cohort) -> None:
     scores = brightness(drawn.held_back.pictures, [], [])
-    assert screen.critic_low == pytest.approx(np.quantile(scores, 0.25))
-    verdicts = screen.judge(drawn.held_back.pictures, drawn.held_back.densities, drawn.held_back.views)
-    assert {v.reason for v, s in zip(verdicts, scores, strict=True) if s < screen.critic_low} <= {"critic", "copy"}
-    assert any(v.reason == "critic" for v in verdicts)
+    for share in (0.02, 0.25):
+        settings = SynthesisSettings(odd_features=share, least_held_back=10)
+        screen = Screen.calibrated(drawn.training, drawn.held_back, brightness, settings)
+        rejected = int((scores < screen.critic_low).sum())
+        # Split conformal prediction: of n held back, the k-th lowest stands for a share of k / (n + 1).
+        assert rejected <= max(0, int(share * (len(scores) + 1)) - 1)
+        low, middle = np.quantile(scores, (0.05, 0.5))
+        assert screen.critic_low <= middle - 2 * (middle - low) + 1e-9
+        verdicts = screen.judge(drawn.held_back.pictures, drawn.held_back.densities, drawn.held_back.views)
+        low = [v.reason for v, s in zip(verdicts, scores, strict=True) if s < screen.critic_low]
+        assert all(reason is not None for reason in low)
 
 
-def test_with_few_held_back_none_of_them_would_fail_the_critic(drawn: Cohort) -> None:
+def test_with_few_held_back_no_real_picture_would_fail_the_critic(drawn: Cohort) -> None:
     few = next(drawn.held_back.batches(5))
-    screen = Screen.calibrated(drawn.training, few, brightness, SynthesisSettings())
-    assert screen.critic_rule == "training_and_held_back"
-    assert screen.critic_low <= brightness(few.pictures, [], []).min()
-    none = next(drawn.held_back.batches(5, [0]))
-    none = PictureSet(none.pictures[:0], [], [], [])
-    alone = Screen.calibrated(drawn.training, none, brightness, SynthesisSettings())
-    assert alone.critic_low == pytest.approx(np.quantile(brightness(drawn.training.pictures, [], []), 0.02))
+    none = PictureSet(few.pictures[:0], [], [], [])
+    for held_back in (few, none):
+        screen = Screen.calibrated(drawn.training, held_back, brightness, SynthesisSettings())
+        assert screen.thresholds.rule == "training_and_held_back"
+        real = np.concatenate([drawn.training.pictures, held_back.pictures])
+        assert screen.critic_low <= brightness(real, [], []).min()
 
 
 def test_a_score_that_is_no_number_is_the_worst(drawn: Cohort) -> None:
     one = next(drawn.unseen.batches(1))
     screen = Screen.calibrated(drawn.training, drawn.held_back, indifferent, SynthesisSettings())
-    broken = Screen(**{**vars(screen), "score": lambda p, d, v: np.full(len(p), np.nan)})
+    broken = Screen(**{**vars(screen), "judges": Judges(lambda p, d, v: np.full(len(p), np.nan))})
     verdict = broken.judge(one.pictures, one.densities, one.views)[0]
     assert verdict.reason == "critic"
     assert np.isfinite(verdict.critic_score)
