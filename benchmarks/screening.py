@@ -1,6 +1,6 @@
 """Does the screen keep real pictures, find copies and odd pictures, and does it better the set? Is what is novel told?
 
-    python -m benchmarks.screening [--women 160] [--model FOLDER] [--save FOLDER]
+    python -m benchmarks.screening [--women 400] [--model FOLDER] [--save FOLDER]
     python -m benchmarks.screening --dataset research/level_a/dataset [--model research/pgan/model]
 
 By default on drawn breasts of so many women (80×64, two views each); with ``--dataset`` on a level A set, such as one
@@ -58,7 +58,7 @@ Part = tuple[PictureSet, list[str]]
 def main() -> None:
     """Measure, and print the figures and what they should be."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--women", type=int, default=160, help="drawn women (160)")
+    parser.add_argument("--women", type=int, default=400, help="drawn women (400)")
     parser.add_argument("--dataset", type=Path, help="a level A set instead of drawn breasts")
     parser.add_argument("--model", type=Path, help="a trained pGAN's folder")
     parser.add_argument("--save", type=Path, help="a folder for the generated set, with its sheets")
