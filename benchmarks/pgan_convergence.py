@@ -37,7 +37,7 @@ from pipelines.storage.pyramid import FOLDER, level_name
 from pipelines.storage.shards import ShardWriter
 from pipelines.storage.tables import DATASET, write_table
 
-WATCHED = 1.35  # what glances, figures and checkpoints take, as a multiple of the steps alone
+WATCHED = 1.1  # what glances, figures and checkpoints take, as a multiple of the steps alone
 SPACING = 1.45  # mm a pixel at 160×128, of which 80×64 are the means
 LIMITS = (
     ("sliced_wasserstein", "at most", 30.0),
