@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from pipelines.storage.atomic import replacing
 from pipelines.storage.tables import DENSITIES, VIEWS
+from pipelines.synthesize.breast import clear_air, find_breast
+from pipelines.synthesize.settings import SynthesisSettings
 from pipelines.synthesize.sheet import COLUMNS, Row, draw_rows, gray_image
 
 Along = Callable[[str, str, str, int], NDArray[np.uint16]]
@@ -23,6 +25,7 @@ _LEAST_ROWS = 320
 
 def write_strip(path: Path, frames: NDArray[np.uint16], name: str, word: str) -> None:
     """Write eight of the frames (n, rows, columns), evenly chosen with the first and the last, as a PNG in a row."""
+    frames = _cleared(frames)
     chosen = np.unique(np.linspace(0, len(frames) - 1, COLUMNS).round().astype(int))
     draw_rows(path, [Row(name, word, [(str(i + 1), frames[i]) for i in chosen])])
 
@@ -36,7 +39,7 @@ def write_film(path: Path, frames: NDArray[np.uint16]) -> None:
         raise ValueError("a film has at least one frame")
     factor = max(1, -(-_LEAST_ROWS // frames.shape[1]))
     size = frames.shape[2] * factor, frames.shape[1] * factor
-    images = [gray_image(frame, size) for frame in frames]
+    images = [gray_image(frame, size) for frame in _cleared(frames)]
     images += images[-2:0:-1]
     rests = {0, len(frames) - 1}
     durations = [_REST if i in rests else _MILLISECONDS for i in range(len(images))]
@@ -44,6 +47,12 @@ def write_film(path: Path, frames: NDArray[np.uint16]) -> None:
         images[0].save(
             temporary, format="GIF", save_all=True, append_images=images[1:], duration=durations, loop=0, optimize=False
         )
+
+
+def _cleared(frames: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """The frames with their air at 0, as kept pictures have it."""
+    floor = SynthesisSettings.air_floor
+    return np.stack([clear_air(frame, find_breast(frame, floor), floor) for frame in frames])
 
 
 def neighboring(conditions: Collection[tuple[str, str]], view: str) -> Sequence[str]:
@@ -66,7 +75,7 @@ def draw_gallery(path: Path, conditions: Collection[tuple[str, str]], along: Alo
     for view in VIEWS:
         known = neighboring(conditions, view)
         if len(known) > 1:
-            frames = along(known[0], known[-1], view, COLUMNS)
+            frames = _cleared(along(known[0], known[-1], view, COLUMNS))
             ranks = np.linspace(DENSITIES.index(known[0]), DENSITIES.index(known[-1]), COLUMNS)
             captions = [density_in_words(rank) for rank in ranks]
             rows.append(Row(f"{known[0]}-{known[-1]}", f"{view}, density", list(zip(captions, frames, strict=True))))
@@ -74,7 +83,7 @@ def draw_gallery(path: Path, conditions: Collection[tuple[str, str]], along: Alo
         known = neighboring(conditions, view)
         if known:
             middle = known[len(known) // 2]
-            frames = between(middle, view, COLUMNS)
+            frames = _cleared(between(middle, view, COLUMNS))
             shares = [f"{round(100 * share)} %" for share in np.linspace(0, 1, COLUMNS)]
             rows.append(Row(middle, f"{view}, latent", list(zip(shares, frames, strict=True))))
     if rows:
