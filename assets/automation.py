@@ -24,6 +24,7 @@ OVER_ALL = (
 AUGMENTATION = ("pgan/model", "synthetic/images", "synthetic/augmented_dataset")
 WORTH = "evaluation/downstream"
 NOVELTY = "evaluation/novelty"
+TRANSFER = "evaluation/vendor_transfer"
 REPORT = "evaluation/readiness_report"
 
 
@@ -43,8 +44,8 @@ refresh = dg.define_asset_job(
 train = dg.define_asset_job("train", selection("pgan/model"), description="The pGAN on the level A set.")
 augment = dg.define_asset_job(
     "augment",
-    selection(*AUGMENTATION, WORTH, NOVELTY, REPORT),
-    description="The pGAN where it is not current, synthetic images, the augmented set, its worth, the oddest images.",
+    selection(*AUGMENTATION, WORTH, NOVELTY, TRANSFER, REPORT),
+    description="The pGAN where it is not current, synthetic images, their worth, the oddest images, vendor transfer.",
 )
 everything = dg.define_asset_job(
     "everything",

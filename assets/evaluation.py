@@ -9,7 +9,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets.automation import AUGMENTATION, NOVELTY, OVER_ALL, PER_DELIVERY, REPORT, WORTH
+from assets.automation import AUGMENTATION, NOVELTY, OVER_ALL, PER_DELIVERY, REPORT, TRANSFER, WORTH
 from assets.leaving import published_figures
 from assets.level_a import tables_of
 from assets.level_c import objects_figures_in
@@ -19,6 +19,8 @@ from assets.resources import Ladder, Training
 from assets.rung import check_results, progress_of, rung, thumbnail
 from assets.set_quality import quality_lines
 from assets.tables_at_hand import images_of, inventory_of, label_inputs, object_rows, objects_of, review_files
+from assets.vendor_transfer import UPSTREAM as TRANSFER_UPSTREAM
+from assets.vendor_transfer import figures_of as transfer_of
 from pipelines.evaluate.worth_settings import WorthSettings
 from pipelines.readiness import figures
 from pipelines.readiness.certificate import write_certificate
@@ -102,7 +104,15 @@ def downstream(context: dg.AssetExecutionContext, ladder: Ladder, training: Trai
 
 @rung(
     KEY,
-    deps=["level_b/harmonization", "level_a/dataset", "level_a/export", "synthetic/augmented_dataset", WORTH, NOVELTY],
+    deps=[
+        "level_b/harmonization",
+        "level_a/dataset",
+        "level_a/export",
+        "synthetic/augmented_dataset",
+        WORTH,
+        NOVELTY,
+        TRANSFER,
+    ],
     kinds={"json", "html"},
 )
 def readiness_report(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.MaterializeResult:
@@ -201,6 +211,8 @@ def measure_set(ladder: Ladder, images: pa.Table) -> Measured:
             measured |= published_figures(ladder, root("level_a/export"), "level_a/export")
         if stands(ladder, "pgan/model", "level_a/dataset"):
             measured |= figures.model_figures(root("pgan/model"))
+            if stands(ladder, TRANSFER, *TRANSFER_UPSTREAM):
+                measured |= transfer_of(root(TRANSFER))
             if stands(ladder, NOVELTY, *NOVELTY_UPSTREAM):
                 measured |= novelty_of(root(NOVELTY))
                 exhibits = with_picture(exhibits, "novelty", root(NOVELTY) / "novelty.png")

@@ -230,6 +230,18 @@ class Training(dg.ConfigurableResource):
             raise dg.Failure("MIDAR_TRAINING_PROCESSES must be a whole number of at least 1", allow_retries=False)
         return int(named)
 
+    projections: str = ""
+    """Pictures of each vendor that are projected through the generator where vendor transfer is assessed; default
+    $MIDAR_PROJECTIONS, else 0."""
+
+    @property
+    def chosen_projections(self) -> int:
+        """How many pictures of each vendor are projected. Raises Failure for no whole number."""
+        named = self.projections or os.environ.get("MIDAR_PROJECTIONS") or "0"
+        if not (named.isascii() and named.isdigit()):
+            raise dg.Failure("MIDAR_PROJECTIONS must be a whole number", allow_retries=False)
+        return int(named)
+
     @property
     def chosen_preset(self) -> str:
         """The preset's name."""

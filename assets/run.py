@@ -9,7 +9,7 @@ import dagster as dg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from assets.automation import NOVELTY, PER_DELIVERY, REPORT, WORTH
+from assets.automation import NOVELTY, PER_DELIVERY, REPORT, TRANSFER, WORTH
 from assets.closing import print_closing
 from assets.definitions import build_definitions
 from assets.home import COMMAND_TAG, alone
@@ -25,7 +25,7 @@ RUNGS: dict[str, tuple[str, ...]] = {
     "a": ("level_a/labels", "level_a/dataset", "level_a/export"),
     "pgan": ("pgan/model",),
     "synthetic": ("synthetic/images", "synthetic/augmented_dataset"),
-    "worth": (WORTH, NOVELTY),
+    "worth": (WORTH, NOVELTY, TRANSFER),
 }
 ON_THE_MODEL = ("synthetic", "worth")
 """Rungs that stand on the pGAN."""

@@ -19,7 +19,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.evaluate.harmonization_picture import Look, draw_harmonization
-from pipelines.evaluate.vendor_statistics import Change, common_mix, density_correlation, vendor_accuracy
+from pipelines.evaluate.vendor_statistics import (
+    Change,
+    common_mix,
+    density_correlation,
+    maker_group,
+    vendor_accuracy,
+)
 from pipelines.storage.digests import sha256_of_json
 from pipelines.storage.histograms import LEVELS, breast_histograms
 from pipelines.storage.ledger import LedgerRow
@@ -153,8 +159,7 @@ def _by_vendor(measured: _Measured) -> _Measured:
     A vendor is a vendor group, or, where fewer than two groups are large enough, all of a maker's with one intent.
     """
     groups = measured.frame["vendor_group"]
-    makers = groups.map(lambda name: "{0}|*|{2}|*".format(*name.split("|")) if name.count("|") == 3 else name)
-    for vendor in (groups, makers):
+    for vendor in (groups, groups.map(maker_group)):
         frame = measured.frame.assign(vendor=vendor)
         enough = _is_enough(frame)
         if frame.loc[enough, "vendor"].nunique() >= 2:

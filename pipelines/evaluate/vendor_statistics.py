@@ -51,6 +51,12 @@ class Change:
         )
 
 
+def maker_group(vendor_group: str) -> str:
+    """All of a maker's vendor groups with one presentation intent, ``maker|*|intent|*``: where groups are small."""
+    parts = vendor_group.split("|")
+    return f"{parts[0]}|*|{parts[2]}|*" if len(parts) == 4 else vendor_group
+
+
 def common_mix(vendors: Names, densities: Names) -> Reals:
     """Weights (n,) that give every vendor one mix of densities: pictures of density d of vendor v weigh m(d) / n(v, d).
 
@@ -82,7 +88,7 @@ def vendor_accuracy(
     rng = np.random.default_rng(0)
     for at, name in enumerate(names):
         own = vendors == name
-        patient, drawn = _drawn(patients[own], rng)
+        patient, drawn = patients_drawn(patients[own], rng)
         total = np.bincount(patient, weights[own])
         for part in (0, 1):
             right = np.bincount(patient, weights[own] * (told[part][own] == name))
@@ -115,7 +121,7 @@ def density_correlation(grays: tuple[Reals, Reals], ranks: Reals, vendors: Names
     draws = np.empty((2, DRAWS, len(names)))
     for at, name in enumerate(names):
         own = vendors == name
-        patient, drawn = _drawn(patients[own], rng)
+        patient, drawn = patients_drawn(patients[own], rng)
         for part in (0, 1):
             gray, rank = grays[part][own], ranks[own]
             values[part, at] = spearman(gray, rank, np.ones((1, len(gray))))[0]
@@ -146,7 +152,7 @@ def _ranks(values: Reals, times: Reals) -> Reals:
     return middle[:, np.searchsorted(values[order][starts], values)]
 
 
-def _drawn(patients: Names, rng: np.random.Generator) -> tuple[NDArray[np.intp], Reals]:
+def patients_drawn(patients: Names, rng: np.random.Generator) -> tuple[NDArray[np.intp], Reals]:
     """Each row's patient by number (n,), and how often each patient is in each bootstrap sample (DRAWS, patients)."""
     _, patient = np.unique(patients.astype(str), return_inverse=True)
     count = int(patient.max()) + 1

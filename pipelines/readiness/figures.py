@@ -388,6 +388,16 @@ def worth_figures(downstream: pa.Table) -> Figures:
     return {"worth_kappa_difference": told.get(("mixed", 1.0, "quadratic_kappa"))}
 
 
+def transfer_figures(transfer: pa.Table) -> Figures:
+    """Structure that the vendor curves keep; None where it was not measured."""
+    kept = [
+        r["after"]
+        for r in transfer.to_pylist()
+        if (r["way"], r["figure"], r["vendor_group"]) == ("harmonization", "structure", "*")
+    ]
+    return {"transfer_structure": kept[0] if kept else None}
+
+
 def novelty_figures(novelty: pa.Table, oddities: pa.Table) -> Figures:
     """Real images outside of normal feature space, and how well oddities are told; None where it was not measured."""
     told = [

@@ -16,7 +16,7 @@ __all__ = [
     "DELIVERED_LABELS", "DENSITIES", "DENSITY_SETS", "DOWNSTREAM", "EXCLUSIONS", "HARMONIZATION", "IMAGES",
     "INVENTORY", "LABELS", "LATERALITIES", "NOVELTY", "OBJECTS", "ODDITIES", "ORIGINS", "PATIENT_SPLITS", "PIXELS_CAP",
     "PLAN", "POWER", "PREDICTIONS", "REPORTS", "REVIEWS", "REVIEW_QUEUE", "SCREENING", "SPLITS", "SYNTHETIC",
-    "SYNTHETIC_PATIENTS", "VENDOR_CURVES", "VIEWS", "VOTES",
+    "SYNTHETIC_PATIENTS", "TRANSFER", "VENDOR_CURVES", "VIEWS", "VOTES",
     "ContractError", "Table", "read_table", "write_table",
 ]  # fmt: skip
 
@@ -642,6 +642,29 @@ AUGMENTED = Table(
     ("image_id",),
 )
 
+TRANSFER = Table(
+    "evaluation.vendor_transfer",
+    "What a way to transfer pictures from vendor to vendor does, with 95 % intervals over patients.",
+    (
+        _text("way", "harmonization (the vendor curves), or projection (through the generator)"),
+        _text(
+            "figure",
+            "vendor_accuracy: balanced accuracy (of one vendor: recall) of telling the vendor by quantiles of gray; "
+            "density_within: rank correlation of mean gray with density among a vendor's pictures; structure: mean "
+            "structural similarity with the original, grays matched",
+            allowed=("vendor_accuracy", "density_within", "structure"),
+        ),
+        _text("vendor_group", "vendor group; * for all together"),
+        _count("images", "images measured"),
+        _count("patients", "patients measured"),
+        _number("chance", "accuracy of a guess (vendor_accuracy)", nullable=True, at_least=0, at_most=1),
+        *_estimate("before", "the figure of the pictures as they came", 1),
+        *_estimate("after", "the figure of what became of them", 1),
+        *_estimate("change", "after less before", 2),
+    ),
+    ("way", "figure", "vendor_group"),
+)
+
 NOVELTY = Table(
     "evaluation.novelty",
     "One row per kept image of level B: how far out of normal feature space it lies, the farthest first.",
@@ -720,5 +743,6 @@ PREDICTIONS = Table(
 CONTRACTS = (
     INVENTORY, OBJECTS, REPORTS, DELIVERED_LABELS, IMAGES, COPIES, PATIENT_SPLITS, VENDOR_CURVES, CURVE_IMAGES,
     HARMONIZATION, VOTES, LABELS, REVIEW_QUEUE, REVIEWS, AGREEMENT, DATASET, EXCLUSIONS, PLAN, BALANCE, ASSOCIATION,
-    POWER, SYNTHETIC, SYNTHETIC_PATIENTS, SCREENING, AUGMENTED, NOVELTY, ODDITIES, DOWNSTREAM, PREDICTIONS,
+    POWER, SYNTHETIC, SYNTHETIC_PATIENTS, SCREENING, AUGMENTED, NOVELTY, ODDITIES, TRANSFER, DOWNSTREAM,
+    PREDICTIONS,
 )  # fmt: skip

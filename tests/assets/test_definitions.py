@@ -31,9 +31,17 @@ GRAPH = {
         "level_a/dataset",
         "pgan/model",
     },
+    "evaluation/vendor_transfer": {
+        "level_b/images",
+        "level_b/splits",
+        "level_b/vendor_curves",
+        "level_a/labels",
+        "pgan/model",
+    },
     "evaluation/readiness_report": {
         "evaluation/downstream",
         "evaluation/novelty",
+        "evaluation/vendor_transfer",
         "level_b/harmonization",
         "level_a/dataset",
         "level_a/export",
@@ -75,6 +83,7 @@ def test_every_rung_has_checks_and_gpu_assets_share_a_pool(graph) -> None:
         "synthetic/images",
         "evaluation/downstream",
         "evaluation/novelty",
+        "evaluation/vendor_transfer",
     }
 
 

@@ -24,6 +24,7 @@ from pipelines.storage.tables import (
     PLAN,
     SCREENING,
     SYNTHETIC,
+    TRANSFER,
     Table,
     read_table,
 )
@@ -121,6 +122,17 @@ def test_every_verdict_has_its_grounds_and_the_set_its_figures(demo: Ran) -> Non
     quality = json.loads((folder / "quality.json").read_text())
     assert set(quality["set"]) == {"pictures", "sliced_wasserstein", "ms_ssim", "neighborhood", "frechet"}
     assert quality["density"]["generated"]["percent_density"]["pictures"] > 0
+
+
+def test_the_vendor_curves_are_assessed_and_keep_structure(demo: Ran) -> None:
+    folder = demo.research / "evaluation/vendor_transfer"
+    table = frame(folder, "transfer.parquet", TRANSFER)
+    of_all = table[table["vendor_group"] == "*"].set_index("figure")
+    assert set(of_all["way"]) == {"harmonization"}
+    assert of_all.loc["structure", "after"] > 0.98
+    assert of_all.loc["vendor_accuracy", "change"] < 0
+    verdict = json.loads((folder / "transfer.json").read_text())["verdicts"]["harmonization"]
+    assert verdict.startswith("harmonization: use it") == bool(of_all.loc["vendor_accuracy", "change_high"] < 0)
 
 
 def test_real_images_are_ranked_by_how_far_out_of_the_ordinary_they_are(demo: Ran) -> None:

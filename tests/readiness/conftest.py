@@ -49,6 +49,7 @@ class World:
     synthetic: list = field(default_factory=list)
     screening: list = field(default_factory=list)
     novelty: dict = field(default_factory=lambda: {"novelty_auroc": 0.95, "novelty_share": 0.01})
+    transfer: dict = field(default_factory=lambda: {"transfer_structure": 0.99})
     augmented: list = field(default_factory=list)
     downstream: list = field(default_factory=list)
     survivors: dict = field(default_factory=lambda: dict.fromkeys(DELIVERIES, 0))
@@ -97,6 +98,7 @@ class World:
             **figures.splits_figures(images, PATIENT_SPLITS.build(self.splits)),
             **figures.curves_figures(images, VENDOR_CURVES.build(self.curves)),
             **self.novelty,
+            **self.transfer,
             **figures.harmonization_figures(HARMONIZATION.build(self.harmonization)),
             **figures.labels_figures(images, LABELS.build(self.labels)),
             **figures.dataset_figures(images, dataset, EXCLUSIONS.build(self.exclusions), plan),

@@ -139,6 +139,7 @@ BREAKS = {
     "synthetic_density_monotone": lambda world: [row.update(percent_density=0.3) for row in world.synthetic],
     "screen_accounts_for_verdicts": set_in("screening", 0, passed=False),
     "oddities_told_from_real": lambda world: world.novelty.update(novelty_auroc=0.85),
+    "harmonization_keeps_structure": lambda world: world.transfer.update(transfer_structure=0.5),
     "few_real_images_are_novel": lambda world: world.novelty.update(novelty_share=0.2),
     "synthetic_only_in_training": set_in("augmented", 8, split="test"),
     "real_images_unchanged": set_in("augmented", 0, split="test"),

@@ -1,0 +1,140 @@
+"""May pictures be brought from one vendor's look to another's: by the curves, and by the generator on request."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from assets.automation import TRANSFER as KEY
+from assets.resources import Ladder, Training
+from assets.rung import check_results, progress_of, rung, thumbnail
+from assets.tables_at_hand import density_by_image, images_of, is_training_patient, pictures_at_hand
+from pipelines.evaluate.vendor_transfer import Cases, Way, assess_transfer
+from pipelines.readiness.criteria import check
+from pipelines.readiness.figures import transfer_figures
+from pipelines.storage.publication import Staging
+from pipelines.storage.shards import apply_curve
+from pipelines.storage.tables import LABELS, TRANSFER, VENDOR_CURVES, read_table
+
+SHAPE = (80, 64)
+"""Rows and columns at which pictures are compared where there is no model whose size to take."""
+
+MOST = 200
+"""Pictures of a vendor that are compared, by their ids, which are keyed hashes."""
+
+STEPS = 100
+"""Steps of the search for a picture's latent."""
+
+UPSTREAM = ("level_b/images", "level_b/splits", "level_b/vendor_curves", "level_a/labels", "pgan/model")
+
+
+@rung(KEY, deps=list(UPSTREAM), kinds={"scikitlearn", "parquet"}, pool="gpu")
+def vendor_transfer(context: dg.AssetExecutionContext, ladder: Ladder, training: Training) -> dg.MaterializeResult:
+    """Vendor told, density seen and structure kept, before and after a transfer; a plain verdict whether to use it."""
+    projected, device = training.chosen_projections, training.chosen_device
+
+    def build(staging: Staging) -> None:
+        model = ladder.zones.publication("pgan/model")
+        projector, shape = None, SHAPE
+        if (model / "model.json").exists():
+            from pipelines.pgan.model import read_description
+            from pipelines.pgan.projection import load_projector
+
+            shape = read_description(model).settings.resolution
+            projector = load_projector(model, STEPS, device) if projected else None
+        cases, harmonized = cases_of(ladder, shape)
+        ways = [Way("harmonization", range(len(harmonized)), harmonized)]
+        if projector is not None:
+            rows = [i for i in first_of_each(cases.facts, projected) if pd.notna(cases.facts["density"][i])]
+            tell, made = progress_of(context), []
+            for done, i in enumerate(rows, start=1):
+                facts = cases.facts.iloc[i]
+                made.append(projector(cases.pictures[i : i + 1], [facts["density"]], [facts["view"]]).pictures)
+                tell(done, len(rows))
+            ways.append(Way("projection", rows, np.concatenate([np.empty((0, *shape), np.uint16), *made])))
+        staging.rows.extend(assess_transfer(cases, ways, folder=staging.folder))
+
+    made = ladder.make(
+        KEY,
+        "",
+        inputs=lambda: ladder.digests(*UPSTREAM),
+        parameters={"projected": projected},
+        build=build,
+    )
+    return made.result(metadata_of(made.folder), check_results(check(KEY, figures_of(made.folder))))
+
+
+def cases_of(ladder: Ladder, shape: tuple[int, int]) -> tuple[Cases, np.ndarray]:
+    """Level B's kept pictures as they came, averaged down to a shape, and the same with their vendor's curve applied.
+
+    Of patients that no curve was fitted on where two vendors have 30 pictures of 8 of them, else of all.
+    """
+    from pipelines.evaluate.feature_space import at_shape
+
+    root = ladder.zones.publication
+    curves = read_table(root("level_b/vendor_curves") / "vendor_curves.parquet", VENDOR_CURVES)
+    luts = {row["vendor_group"]: np.asarray(row["lut"], np.uint16) for row in curves.to_pylist()}
+    labels = density_by_image(read_table(root("level_a/labels") / "labels.parquet", LABELS))
+    source = pictures_at_hand(ladder)
+    rows = [row for row in chosen_of(ladder, labels) if row["vendor_group"] in luts]
+    came, curved = [], []
+    for row in rows:
+        picture = source(row["delivery"], row["shard"], row["shard_row"])
+        came.append(at_shape(picture[None], shape)[0])
+        curved.append(at_shape(apply_curve(luts[row["vendor_group"]], picture)[None], shape)[0])
+    names = ("image_id", "vendor_group", "patient", "density", "view", "picture_sha256")
+    facts = pd.DataFrame([{name: row[name] for name in names} for row in rows], columns=list(names)).astype(object)
+    empty = np.empty((0, *shape), np.uint16)
+    return Cases(np.stack(came) if came else empty, facts), np.stack(curved) if curved else empty
+
+
+def chosen_of(ladder: Ladder, labels: dict[str, str]) -> list[dict[str, Any]]:
+    """The rows of level B to compare, with the density of each."""
+    rows = [r for r in images_of(ladder).to_pylist() if r["status"] == "kept" and r["patient"] and r["vendor_group"]]
+    rows = [row | {"density": labels.get(row["image_id"])} for row in rows if row["view"] in ("CC", "MLO")]
+    in_training = is_training_patient(ladder)
+    held_out = [row for row in rows if not in_training(row["patient"])]
+    sizes = pd.Series([row["vendor_group"] for row in held_out]).value_counts()
+    people = pd.DataFrame(held_out, columns=["vendor_group", "patient"]).groupby("vendor_group")["patient"].nunique()
+    enough = sum(sizes[name] >= 30 and people[name] >= 8 for name in sizes.index)
+    return list(first_rows(held_out if enough > 1 else rows, MOST))
+
+
+def first_rows(rows: list[dict[str, Any]], most: int) -> Iterator[dict[str, Any]]:
+    """At most so many rows of each vendor group, by image id."""
+    seen: dict[str, int] = {}
+    for row in sorted(rows, key=lambda row: (row["image_id"], row["delivery"])):
+        seen[row["vendor_group"]] = seen.get(row["vendor_group"], 0) + 1
+        if seen[row["vendor_group"]] <= most:
+            yield row
+
+
+def first_of_each(facts: pd.DataFrame, most: int) -> list[int]:
+    """The places of at most so many rows of each vendor group."""
+    return sorted(np.flatnonzero(facts.groupby("vendor_group").cumcount().to_numpy() < most).tolist())
+
+
+def figures_of(folder: Path) -> dict[str, float | None]:
+    """The figures of a published assessment."""
+    return transfer_figures(read_table(folder / "transfer.parquet", TRANSFER))
+
+
+def metadata_of(folder: Path) -> dict[str, Any]:
+    """Verdicts, pictures and figures for the UI."""
+    table = TRANSFER.frame(read_table(folder / "transfer.parquet", TRANSFER))
+    verdicts = json.loads((folder / "transfer.json").read_text())["verdicts"]
+    lines = ["| way | figure | vendor group | images | before | after |", "|---" * 6 + "|"]
+    for row in table.to_dict("records"):
+        cells = [row["way"], row["figure"], row["vendor_group"].replace("|", " "), str(row["images"])]
+        cells += [f"{row[w]:.2f} ({row[f'{w}_low']:.2f} to {row[f'{w}_high']:.2f})" for w in ("before", "after")]
+        lines.append("| " + " | ".join(cells) + " |")
+    return {
+        "dagster/row_count": len(table),
+        "verdict": dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in verdicts.values())),
+        "before and after": thumbnail(folder / "transfer.png", width=960),
+        "figures": dg.MetadataValue.md("\n".join(lines)),
+    }
