@@ -57,7 +57,7 @@ def novelty(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Materialize
         )
         detectors = detectors_of(model if has_model else None, pictures, learned["density"].to_pylist(), settings)
         held_back = pa.concat_tables([rows_of(dataset, split) for split in ("validation", "test")])
-        held_back = held_back.take(evenly(held_back.num_rows, MOST_ORDINARY))
+        held_back = held_back.take(pa.array(evenly(held_back.num_rows, MOST_ORDINARY), pa.int64()))
         ordinary = Ordinary(
             pyramid.take(held_back, shape) if held_back.num_rows else np.empty((0, *shape), np.uint16),
             *(held_back[name].to_pylist() for name in ("density", "view", "cluster")),
@@ -118,10 +118,10 @@ def metadata_of(folder: Path) -> dict[str, dg.MetadataValue | int]:
         novel = "yes" if row.is_novel else "no"
         lines.append(f"| {row.rank} | {row.image_id} | {row.delivery} | {row.split} | {row.oddness:.3g} | {novel} |")
     worth = ["| detector | oddity | chosen on | measured on | chosen |", "|---|---|---|---|---|"]
-    wide = told.pivot_table(index=["detector", "kind", "chosen"], columns="measured_on", values="auroc")
-    for (detector, kind, chosen), row in wide.iterrows():
+    for (detector, kind, chosen), own in told.groupby(["detector", "kind", "chosen"]):
+        by_half = own.set_index("measured_on")["auroc"]
         mark = "yes" if chosen else ""
-        worth.append(f"| {detector} | {kind} | {row['choosing']:.3f} | {row['measuring']:.3f} | {mark} |")
+        worth.append(f"| {detector} | {kind} | {by_half['choosing']:.3f} | {by_half['measuring']:.3f} | {mark} |")
     return {
         "dagster/row_count": len(table),
         "oddest": thumbnail(folder / "novelty.png", width=900),
