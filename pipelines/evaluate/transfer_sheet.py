@@ -11,13 +11,13 @@ from PIL import Image, ImageDraw, ImageFont
 from pipelines.storage.atomic import replacing
 
 _COLUMNS = 4
-_HEIGHT, _GAP, _MARGIN, _CAPTION = 200, 12, 12, 20
+_HEIGHT, _GAP, _MARGIN, _CAPTION = 200, 12, 12, 34
 _BACKGROUND, _INK = 24, 235
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A caption, and a picture uint16 (rows, columns), 0…4095, before and after."""
+    """A caption of two lines, and a picture uint16 (rows, columns), 0…4095, before and after."""
 
     caption: str
     before: NDArray[np.uint16]
@@ -39,6 +39,6 @@ def draw_pairs(path: Path, pairs: Sequence[Pair]) -> None:
         for place, picture in enumerate((pair.before, pair.after)):
             gray = Image.fromarray(np.asarray(picture / 4095 * 255).astype(np.uint8))
             sheet.paste(gray.resize((width, _HEIGHT), Image.Resampling.BILINEAR), (left + place * width, top))
-        pen.text((left, top + _HEIGHT + 4), pair.caption, _INK, font)
+        pen.multiline_text((left, top + _HEIGHT + 4), pair.caption, _INK, font)
     with replacing(path) as temporary:
         sheet.save(temporary, format="PNG")

@@ -237,4 +237,4 @@ def _pairs(cases: Cases, way: Way) -> Iterator[Pair]:
     vendors = cases.facts["vendor_group"].iloc[list(way.rows)].to_numpy(object)
     for name in sorted(set(vendors)):
         for at in np.flatnonzero(vendors == name)[:SHOWN]:
-            yield Pair(f"{way.name}: {name.replace('|', ' ')}", cases.pictures[way.rows[at]], way.pictures[at])
+            yield Pair(f"{way.name}\n{' '.join(name.split('|')[:2])}", cases.pictures[way.rows[at]], way.pictures[at])
