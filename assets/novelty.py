@@ -14,7 +14,7 @@ from assets.level_a import tables_of
 from assets.resources import Ladder
 from assets.rung import check_results, progress_of, rung, thumbnail
 from assets.screen_judges import feature_settings_for
-from assets.tables_at_hand import density_by_image, images_of, pictures_at_hand
+from assets.tables_at_hand import curves_at_hand, densities_at_hand, images_of, pictures_at_hand
 from pipelines.evaluate.novelty import Ordinary, Subject, measure_novelty
 from pipelines.pgan.feed import rows_of
 from pipelines.readiness.criteria import check
@@ -23,7 +23,7 @@ from pipelines.storage.digests import sha256_of_json
 from pipelines.storage.publication import Staging
 from pipelines.storage.pyramid import Pyramid
 from pipelines.storage.shards import apply_curve
-from pipelines.storage.tables import LABELS, NOVELTY, ODDITIES, VENDOR_CURVES, read_table
+from pipelines.storage.tables import NOVELTY, ODDITIES, read_table
 from pipelines.storage.workers import Progress
 
 SHAPE = (80, 64)
@@ -87,10 +87,7 @@ def subjects_of(
     """Level B's kept pictures of all deliveries, harmonized and averaged down to a shape, one at a time."""
     from pipelines.evaluate.feature_space import at_shape
 
-    root = ladder.zones.publication
-    curves = read_table(root("level_b/vendor_curves") / "vendor_curves.parquet", VENDOR_CURVES)
-    luts = {row["vendor_group"]: np.asarray(row["lut"], np.uint16) for row in curves.to_pylist()}
-    labels = density_by_image(read_table(root("level_a/labels") / "labels.parquet", LABELS))
+    luts, labels = curves_at_hand(ladder), densities_at_hand(ladder)
     source = pictures_at_hand(ladder)
     rows = [row for row in images_of(ladder).to_pylist() if row["status"] == "kept"]
     for done, row in enumerate(sorted(rows, key=lambda r: (r["delivery"], r["image_id"])), start=1):

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipelines.storage.workers import end_with
+
 PATIENCE = 60.0
 """Seconds that the others have to end once the leader is done."""
 
@@ -59,14 +61,9 @@ def _wait(others: list[subprocess.Popen[bytes]]) -> None:
             return
 
 
-def end_with(leader: int) -> None:
+def follow(leader: int) -> None:
     """Leave signals to the leader, and end when it is gone: nobody would answer any more."""
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)
 
-    def watch() -> None:
-        while os.getppid() == leader:
-            time.sleep(1.0)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=end_with, args=(leader,), daemon=True).start()

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from dagster_pipes import PipesContext, open_dagster_pipes
 
-from assets.pgan_followers import end_with, led, rank
+from assets.pgan_followers import follow, led, rank
 from pipelines.pgan.budget import Budget, Night
 from pipelines.pgan.settings import PGANSettings
 from pipelines.storage.accounts import write_account
@@ -155,7 +155,7 @@ def main(path: Path) -> int:
 
 def _follow(work: Work) -> int:
     """Do the work beside the leader, and say nothing: what happens here happens there."""
-    end_with(os.getppid())
+    follow(os.getppid())
     try:
         train_work(work, lambda message: None)
     except Exception:  # noqa: BLE001 - the wall between raw values and the log

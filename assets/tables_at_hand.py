@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pydicom
 
@@ -19,6 +20,7 @@ from pipelines.storage.tables import (
     OBJECTS,
     PATIENT_SPLITS,
     REPORTS,
+    VENDOR_CURVES,
     Table,
     read_table,
 )
@@ -87,6 +89,17 @@ def density_by_image(labels: pa.Table) -> dict[str, str]:
     """The density of each image that has one."""
     frame = LABELS.frame(labels).dropna(subset=["density"])
     return dict(zip(frame["image_id"], frame["density"], strict=True))
+
+
+def densities_at_hand(ladder: Ladder) -> dict[str, str]:
+    """The density of each image that has one, by the labels that stand published."""
+    return density_by_image(read_table(ladder.zones.publication("level_a/labels") / "labels.parquet", LABELS))
+
+
+def curves_at_hand(ladder: Ladder) -> dict[str, np.ndarray]:
+    """The gray curve (4096,), uint16, of each vendor group."""
+    table = read_table(ladder.zones.publication("level_b/vendor_curves") / "vendor_curves.parquet", VENDOR_CURVES)
+    return {row["vendor_group"]: np.asarray(row["lut"], np.uint16) for row in table.to_pylist()}
 
 
 def pictures_at_hand(ladder: Ladder) -> PictureSource:

@@ -1,7 +1,6 @@
 """May pictures be brought from one vendor's look to another's: by the curves, and by the generator on request."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,20 @@ import pandas as pd
 from assets.automation import TRANSFER as KEY
 from assets.resources import Ladder, Training
 from assets.rung import check_results, progress_of, rung, thumbnail
-from assets.tables_at_hand import density_by_image, images_of, is_training_patient, pictures_at_hand
+from assets.tables_at_hand import (
+    curves_at_hand,
+    densities_at_hand,
+    images_of,
+    is_training_patient,
+    pictures_at_hand,
+)
+from pipelines.evaluate.vendor_statistics import is_enough
 from pipelines.evaluate.vendor_transfer import Cases, Way, assess_transfer
 from pipelines.readiness.criteria import check
 from pipelines.readiness.figures import transfer_figures
 from pipelines.storage.publication import Staging
 from pipelines.storage.shards import apply_curve
-from pipelines.storage.tables import LABELS, TRANSFER, VENDOR_CURVES, read_table
+from pipelines.storage.tables import TRANSFER, read_table
 
 SHAPE = (80, 64)
 """Rows and columns at which pictures are compared where there is no model whose size to take."""
@@ -75,12 +81,8 @@ def cases_of(ladder: Ladder, shape: tuple[int, int]) -> tuple[Cases, np.ndarray]
     """
     from pipelines.evaluate.feature_space import at_shape
 
-    root = ladder.zones.publication
-    curves = read_table(root("level_b/vendor_curves") / "vendor_curves.parquet", VENDOR_CURVES)
-    luts = {row["vendor_group"]: np.asarray(row["lut"], np.uint16) for row in curves.to_pylist()}
-    labels = density_by_image(read_table(root("level_a/labels") / "labels.parquet", LABELS))
-    source = pictures_at_hand(ladder)
-    rows = [row for row in chosen_of(ladder, labels) if row["vendor_group"] in luts]
+    luts, source = curves_at_hand(ladder), pictures_at_hand(ladder)
+    rows = [row for row in chosen_of(ladder, densities_at_hand(ladder)) if row["vendor_group"] in luts]
     came, curved = [], []
     for row in rows:
         picture = source(row["delivery"], row["shard"], row["shard_row"])
@@ -98,19 +100,11 @@ def chosen_of(ladder: Ladder, labels: dict[str, str]) -> list[dict[str, Any]]:
     rows = [row | {"density": labels.get(row["image_id"])} for row in rows if row["view"] in ("CC", "MLO")]
     in_training = is_training_patient(ladder)
     held_out = [row for row in rows if not in_training(row["patient"])]
-    sizes = pd.Series([row["vendor_group"] for row in held_out]).value_counts()
-    people = pd.DataFrame(held_out, columns=["vendor_group", "patient"]).groupby("vendor_group")["patient"].nunique()
-    enough = sum(sizes[name] >= 30 and people[name] >= 8 for name in sizes.index)
-    return list(first_rows(held_out if enough > 1 else rows, MOST))
-
-
-def first_rows(rows: list[dict[str, Any]], most: int) -> Iterator[dict[str, Any]]:
-    """At most so many rows of each vendor group, by image id."""
-    seen: dict[str, int] = {}
-    for row in sorted(rows, key=lambda row: (row["image_id"], row["delivery"])):
-        seen[row["vendor_group"]] = seen.get(row["vendor_group"], 0) + 1
-        if seen[row["vendor_group"]] <= most:
-            yield row
+    names = ["vendor_group", "patient"]
+    frame = pd.DataFrame(held_out, columns=names)
+    several = frame.loc[is_enough(frame, "vendor_group"), "vendor_group"].nunique() > 1
+    chosen = sorted(held_out if several else rows, key=lambda row: (row["image_id"], row["delivery"]))
+    return [chosen[i] for i in first_of_each(pd.DataFrame(chosen, columns=names), MOST)]
 
 
 def first_of_each(facts: pd.DataFrame, most: int) -> list[int]:

@@ -23,6 +23,7 @@ from pipelines.evaluate.vendor_statistics import (
     Change,
     common_mix,
     density_correlation,
+    is_enough,
     maker_group,
     vendor_accuracy,
 )
@@ -30,10 +31,6 @@ from pipelines.storage.digests import sha256_of_json
 from pipelines.storage.histograms import LEVELS, breast_histograms
 from pipelines.storage.ledger import LedgerRow
 from pipelines.storage.tables import DENSITIES, HARMONIZATION, write_table
-
-LEAST_IMAGES = 30
-LEAST_PATIENTS = 8
-"""A vendor with fewer pictures or patients is not measured by itself."""
 
 MOST_IMAGES = 400
 """Of a vendor's pictures no more are measured: a fixed choice by their ids, which are keyed hashes."""
@@ -125,7 +122,7 @@ def _figures(measured: _Measured) -> Iterator[dict[str, Any]]:
     yield from _vendor_rows(measured)
     labeled = measured.only(measured.frame["density"].notna())
     several = labeled.frame.groupby("vendor")["density"].nunique() > 1
-    labeled = labeled.only(_is_enough(labeled.frame) & labeled.frame["vendor"].map(several).eq(True))
+    labeled = labeled.only(is_enough(labeled.frame, "vendor") & labeled.frame["vendor"].map(several).eq(True))
     if len(labeled.frame):
         ranks = np.array([DENSITIES.index(d) for d in labeled.frame["density"]], np.float64)
         vendors, patients = (labeled.frame[name].to_numpy(object) for name in ("vendor", "patient"))
@@ -144,7 +141,7 @@ def _vendor_rows(measured: _Measured) -> Iterator[dict[str, Any]]:
     density = measured.frame["density"].astype(object)
     weights = common_mix(measured.frame["vendor"].to_numpy(object), density.where(density.notna(), None).to_numpy())
     mixed = measured.only(weights > 0)
-    is_mixed = mixed.frame["vendor"].nunique() == count and bool(_is_enough(mixed.frame).all())
+    is_mixed = mixed.frame["vendor"].nunique() == count and bool(is_enough(mixed.frame, "vendor").all())
     part, weights = (mixed, weights[weights > 0]) if is_mixed else (measured, np.ones(len(weights)))
     vendors, patients = (part.frame[name].to_numpy(object) for name in ("vendor", "patient"))
     facts = {"at_common_mix": is_mixed, "chance": 1 / count}
@@ -161,19 +158,12 @@ def _by_vendor(measured: _Measured) -> _Measured:
     groups = measured.frame["vendor_group"]
     for vendor in (groups, groups.map(maker_group)):
         frame = measured.frame.assign(vendor=vendor)
-        enough = _is_enough(frame)
+        enough = is_enough(frame, "vendor")
         if frame.loc[enough, "vendor"].nunique() >= 2:
             break
     named = _Measured(frame, measured.quantiles, measured.brightness).only(enough)
     order = named.frame.groupby("vendor")["image_id"].rank()
     return named.only(order <= MOST_IMAGES)
-
-
-def _is_enough(frame: pd.DataFrame) -> pd.Series:
-    """Whether each row's vendor has pictures and patients enough."""
-    by_vendor = frame.groupby("vendor")
-    large = (by_vendor.size() >= LEAST_IMAGES) & (by_vendor["patient"].nunique() >= LEAST_PATIENTS)
-    return frame["vendor"].map(large).fillna(False).astype(bool)
 
 
 def _row(figure: str, name: str, frame: pd.DataFrame, change: Change) -> dict[str, Any]:

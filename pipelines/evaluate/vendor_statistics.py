@@ -7,7 +7,12 @@ together, so that their difference has an interval of its own. All is seeded: th
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+
+LEAST_IMAGES = 30
+LEAST_PATIENTS = 8
+"""A vendor with fewer pictures or patients is not measured by itself."""
 
 FOLDS = 5
 DRAWS = 1000
@@ -55,6 +60,13 @@ def maker_group(vendor_group: str) -> str:
     """All of a maker's vendor groups with one presentation intent, ``maker|*|intent|*``: where groups are small."""
     parts = vendor_group.split("|")
     return f"{parts[0]}|*|{parts[2]}|*" if len(parts) == 4 else vendor_group
+
+
+def is_enough(frame: pd.DataFrame, vendor: str) -> pd.Series:
+    """Whether each row's vendor, named in a column, has pictures and patients enough."""
+    by_vendor = frame.groupby(vendor)
+    large = (by_vendor.size() >= LEAST_IMAGES) & (by_vendor["patient"].nunique() >= LEAST_PATIENTS)
+    return frame[vendor].map(large).fillna(False).astype(bool)
 
 
 def common_mix(vendors: Names, densities: Names) -> Reals:

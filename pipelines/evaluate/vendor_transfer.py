@@ -22,6 +22,7 @@ from pipelines.evaluate.vendor_statistics import (
     Estimate,
     common_mix,
     density_correlation,
+    is_enough,
     maker_group,
     patients_drawn,
     vendor_accuracy,
@@ -30,9 +31,6 @@ from pipelines.storage.atomic import write_json
 from pipelines.storage.digests import sha256_of_json
 from pipelines.storage.ledger import LedgerRow
 from pipelines.storage.tables import DENSITIES, TRANSFER, write_table
-
-LEAST_IMAGES, LEAST_PATIENTS = 30, 8
-"""A vendor (a group, or all of a maker's with one intent) with fewer pictures or patients is not measured."""
 
 ABOVE_CHANCE = 0.1
 """The vendor is hidden where it is told no better than a guess and this."""
@@ -138,8 +136,7 @@ def _large(part: _Part) -> _Part:
     groups = part.frame["vendor_group"]
     for vendor in (groups, groups.map(maker_group)):
         named = _Part(part.frame.assign(vendor_group=vendor), part.before, part.after)
-        by_vendor = named.frame.groupby("vendor_group")
-        large = named.where((by_vendor.size() >= LEAST_IMAGES) & (by_vendor["patient"].nunique() >= LEAST_PATIENTS))
+        large = named.only(is_enough(named.frame, "vendor_group").to_numpy())
         if len(set(large.vendors)) > 1:
             break
     return large

@@ -121,11 +121,11 @@ def _start_worker(parent: int) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nowhere, stream)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
 
 
-def _end_with(parent: int) -> None:
-    """End this worker when its parent has been killed: nobody is left to take its results."""
+def end_with(parent: int) -> None:
+    """End this process when its parent has been killed: nobody is left to take its results."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
