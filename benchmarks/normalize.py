@@ -256,21 +256,30 @@ def _peak() -> float:
 
 
 def _workers(folder: Path, rounds: int) -> dict[str, float]:
-    """Pictures a second of two workers over those of one, started both; the best of several rounds of each."""
-    from functools import partial
+    """Pictures a second of two workers over those of one, started both; the best of several rounds of each.
 
-    from pipelines.normalize.mammogram import NormalizeSettings, normalize_file
+    A delivery's whole way: decoded, normalized, compressed into shards and a table.
+    """
+    from pipelines.normalize.delivery import normalize_delivery
+    from pipelines.storage.tables import OBJECTS
     from pipelines.storage.workers import Workers
 
-    paths = sorted(folder.iterdir()) * 10
-    function = partial(normalize_file, settings=NormalizeSettings())
+    names = [path.name for path in sorted(folder.iterdir())] * 15
+    facts = {"status": "written", "sha256": "0" * 64, "patient": "P-1"}
+    rows = [
+        facts | {"file_id": f"F-{n}", "path": name, "sop_instance_uid": f"2.25.{n}"} for n, name in enumerate(names)
+    ]
+    objects = OBJECTS.build(rows)
     best = {1: float("inf"), 2: float("inf")}
     for _ in range(rounds + 1):
         for processes in best:
-            start = time.perf_counter()
-            results = list(Workers(processes, chunk=4).spread(function, paths))
-            best[processes] = min(best[processes], time.perf_counter() - start)
-            assert all(result.value and result.value.picture is not None for result in results)
+            with tempfile.TemporaryDirectory(dir=folder.parent) as made:
+                start = time.perf_counter()
+                summary = normalize_delivery(
+                    objects, folder, delivery="D-1", folder=Path(made), workers=Workers(processes)
+                )
+                best[processes] = min(best[processes], time.perf_counter() - start)
+            assert summary.kept == len(names), summary.reasons
     return {"ratio": best[1] / best[2]}
 
 

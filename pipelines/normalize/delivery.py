@@ -4,6 +4,7 @@ Work is spread over workers; pictures come back in the objects' order and go str
 stays flat and neither table nor shards depend on the number of workers or on timing.
 """
 
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def normalize_delivery(
     rows: list[dict[str, Any]] = []
     ledger: list[LedgerRow] = []
     with ShardWriter(folder, "shard", (settings.rows, settings.columns)) as shards:
-        for source, outcome in _outcomes(sources, objects_folder, settings, workers):
+        for source, outcome in _outcomes(sources, objects_folder, folder, settings, workers):
             row = _row(source, outcome, delivery)
             if outcome.picture is not None:
                 row["shard"], row["shard_row"] = shards.append(row["image_id"], outcome.picture)
@@ -78,15 +79,17 @@ def normalize_delivery(
 
 
 def _outcomes(
-    sources: list[dict[str, Any]], objects_folder: Path, settings: NormalizeSettings, workers: Workers
+    sources: list[dict[str, Any]], objects_folder: Path, folder: Path, settings: NormalizeSettings, workers: Workers
 ) -> Iterator[tuple[dict[str, Any], Outcome]]:
     small = Workers(workers.processes, min(workers.chunk, IN_FLIGHT), workers.time_limit)
-    results: Iterator[Result[Path, Outcome]] = small.spread(
-        partial(normalize_file, settings=settings),
-        [objects_folder / (source["path"] or "") for source in sources],
-    )
-    for source, result in zip(sources, results, strict=True):
-        yield source, result.value or Outcome("failed", result.failure)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as scratch:
+        results: Iterator[Result[Path, Outcome]] = small.spread(
+            partial(normalize_file, settings=settings),
+            [objects_folder / (source["path"] or "") for source in sources],
+            scratch=Path(scratch),
+        )
+        for source, result in zip(sources, results, strict=True):
+            yield source, result.value or Outcome("failed", result.failure)
 
 
 def _row(source: dict[str, Any], outcome: Outcome, delivery: str) -> dict[str, Any]:

@@ -16,8 +16,12 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Generic, TypeVar
+
+from pipelines.storage.parcels import Parcel, pack
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -57,17 +61,21 @@ class Workers:
     chunk: int = 50
     time_limit: float = 600.0
 
-    def spread(self, function: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[Result[Item, Value]]:
+    def spread(
+        self, function: Callable[[Item], Value], items: Iterable[Item], scratch: Path | None = None
+    ) -> Iterator[Result[Item, Value]]:
         """Yield one result per item, in the items' order, whatever the timing; at most a few chunks are in memory.
 
         ``function`` is a module-level function or a partial of one. An exception in it becomes the failure
         ``error_<Class>``. The processes stay for the next call: what they have imported is not imported again.
+        ``scratch``: a folder through which large arrays of results come faster than by a pipe. Whoever gives it removes
+        it: a worker that died may have left a file.
         """
         if self.processes <= 1:
             for item in items:
                 yield _attempt(function, item)
             return
-        yield from _Spread(self, function).run(list(items))
+        yield from _Spread(self, function, scratch).run(list(items))
 
 
 def _attempt(function: Callable[[Item], Value], item: Item) -> Result[Item, Value]:
@@ -83,6 +91,10 @@ def _attempt(function: Callable[[Item], Value], item: Item) -> Result[Item, Valu
 
 def _attempt_all(function: Callable[[Item], Value], chunk: Sequence[Item]) -> list[Result[Item, Value]]:
     return [_attempt(function, item) for item in chunk]
+
+
+def _attempt_and_pack(function: Callable[[Item], Value], scratch: Path, chunk: Sequence[Item]) -> Parcel:
+    return pack(_attempt_all(function, chunk), scratch)
 
 
 def hush() -> None:
@@ -134,13 +146,15 @@ def end_with(parent: int) -> None:
 class _Spread(Generic[Item, Value]):
     """One function spread over many items; the pool is rebuilt when a worker dies."""
 
-    def __init__(self, workers: Workers, function: Callable[[Item], Value]) -> None:
-        self.workers, self.function = workers, function
+    def __init__(self, workers: Workers, function: Callable[[Item], Value], scratch: Path | None) -> None:
+        self.workers = workers
+        attempt = partial(_attempt_and_pack, function, scratch) if scratch else partial(_attempt_all, function)
+        self._work: Callable[[list[Item]], Parcel | list[Result[Item, Value]]] = attempt
 
     def run(self, items: list[Item]) -> Iterator[Result[Item, Value]]:
         size = min(self.workers.chunk, max(1, -(-len(items) // (4 * self.workers.processes))))
         waiting = deque(items[i : i + size] for i in range(0, len(items), size))
-        running: deque[tuple[list[Item], Future[list[Result[Item, Value]]]]] = deque()
+        running: deque[tuple[list[Item], Future[Parcel | list[Result[Item, Value]]]]] = deque()
         try:
             while waiting or running:
                 while waiting and len(running) < 2 * self.workers.processes:
@@ -148,7 +162,7 @@ class _Spread(Generic[Item, Value]):
                     running.append((chunk, self._submit(chunk)))
                 chunk, future = running.popleft()
                 try:
-                    results: Iterable[Result[Item, Value]] = future.result(self.workers.time_limit * len(chunk))
+                    results = _unpacked(future.result(self.workers.time_limit * len(chunk)))
                 except (BrokenProcessPool, FutureTimeout):
                     _kill(self.workers.processes)
                     for later, _ in reversed(running):
@@ -164,15 +178,19 @@ class _Spread(Generic[Item, Value]):
         for item in chunk:
             future = self._submit([item])
             try:
-                yield from future.result(timeout=self.workers.time_limit)
+                yield from _unpacked(future.result(timeout=self.workers.time_limit))
             except (BrokenProcessPool, FutureTimeout) as error:
                 _kill(self.workers.processes)
                 yield Result(item, None, "time_limit" if isinstance(error, FutureTimeout) else "worker_died")
 
-    def _submit(self, chunk: list[Item]) -> "Future[list[Result[Item, Value]]]":
+    def _submit(self, chunk: list[Item]) -> "Future[Parcel | list[Result[Item, Value]]]":
         try:
-            return _executor(self.workers.processes).submit(_attempt_all, self.function, chunk)
+            return _executor(self.workers.processes).submit(self._work, chunk)
         except BrokenProcessPool:
             # A worker died while the pool was idle, or with an earlier chunk: the items are as good as before.
             _kill(self.workers.processes)
-            return _executor(self.workers.processes).submit(_attempt_all, self.function, chunk)
+            return _executor(self.workers.processes).submit(self._work, chunk)
+
+
+def _unpacked(results: Parcel | list[Result[Item, Value]]) -> Iterable[Result[Item, Value]]:
+    return results.unpack() if isinstance(results, Parcel) else results

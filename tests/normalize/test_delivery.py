@@ -11,7 +11,9 @@ import pyarrow as pa
 import pytest
 
 from pipelines.normalize.delivery import ImagesSummary, normalize_delivery
+from pipelines.normalize.mammogram import Outcome
 from pipelines.storage.digests import sha256_of_bytes, sha256_of_file
+from pipelines.storage.parcels import pack
 from pipelines.storage.shards import ShardReader
 from pipelines.storage.tables import IMAGES, OBJECTS, read_table
 from pipelines.storage.workers import Workers
@@ -94,6 +96,18 @@ def test_same_bytes_with_one_worker_and_two(objects: tuple[pa.Table, Path], tmp_
     assert files == ["images.parquet", "shard-00000.arrow"]
     for name in files:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+@pytest.mark.parametrize("where", [np.s_[2:9, 0:5], np.s_[:, :], np.s_[3:4, 7:8], np.s_[0:0]])
+def test_an_outcome_travels_without_its_air_and_arrives_whole(where: Any, tmp_path: Path) -> None:
+    picture = np.zeros((12, 8), np.uint16)
+    picture[where] = np.arange(1, 97, dtype=np.uint16).reshape(12, 8)[where]
+    parcel = pack(Outcome("kept", None, {"view": "CC"}, picture), tmp_path)
+    arrived = parcel.unpack()
+    assert (arrived.status, arrived.reason, arrived.facts) == ("kept", None, {"view": "CC"})
+    np.testing.assert_array_equal(arrived.picture, picture)
+    assert arrived.picture.dtype == picture.dtype
+    assert sum(parcel.lengths) == picture[where].nbytes
 
 
 def test_an_unforeseen_error_is_a_row(

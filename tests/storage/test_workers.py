@@ -7,6 +7,7 @@ import time
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipelines.storage.workers import ENVIRONMENT, Workers
@@ -58,6 +59,24 @@ def test_dead_worker_costs_one_item() -> None:
     assert [r.item for r in results] == list(range(20))
     assert {r.item: r.failure for r in results if r.failure} == {7: "worker_died", 9: "error_ValueError"}
     assert all(r.value == r.item for r in results if not r.failure)
+
+
+def picture_of(item: int) -> np.ndarray:
+    if item == 7:
+        os._exit(11)
+    return np.full((200, 100), item, np.uint16)
+
+
+def test_large_results_come_by_scratch_files_that_are_gone(tmp_path: Path) -> None:
+    results = Workers(2, chunk=4).spread(picture_of, range(20), tmp_path)
+    for item, result in enumerate(results):
+        assert result.item == item
+        if item == 7:
+            assert result.failure == "worker_died"
+        else:
+            assert result.value is not None
+            np.testing.assert_array_equal(result.value, picture_of(item))
+    assert not list(tmp_path.iterdir())
 
 
 class PanicError(BaseException):
