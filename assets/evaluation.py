@@ -21,6 +21,7 @@ from assets.set_quality import quality_lines
 from assets.tables_at_hand import images_of, inventory_of, label_inputs, object_rows, objects_of, review_files
 from assets.vendor_transfer import UPSTREAM as TRANSFER_UPSTREAM
 from assets.vendor_transfer import figures_of as transfer_of
+from assets.vendor_transfer import lines_of, verdicts_of
 from pipelines.evaluate.worth_settings import WorthSettings
 from pipelines.readiness import figures
 from pipelines.readiness.certificate import write_certificate
@@ -213,6 +214,7 @@ def measure_set(ladder: Ladder, images: pa.Table) -> Measured:
             measured |= figures.model_figures(root("pgan/model"))
             if stands(ladder, TRANSFER, *TRANSFER_UPSTREAM):
                 measured |= transfer_of(root(TRANSFER))
+                exhibits = with_transfer(exhibits, root(TRANSFER))
             if stands(ladder, NOVELTY, *NOVELTY_UPSTREAM):
                 measured |= novelty_of(root(NOVELTY))
                 exhibits = with_picture(exhibits, "novelty", root(NOVELTY) / "novelty.png")
@@ -244,6 +246,14 @@ def with_worth(exhibits: Exhibits, folder: Path) -> Exhibits:
     """The exhibits with what the pictures are worth to a classifier."""
     summary = json.loads((folder / "downstream.json").read_text())
     return replace(with_picture(exhibits, "worth", folder / "downstream.png"), worth=summary)
+
+
+def with_transfer(exhibits: Exhibits, folder: Path) -> Exhibits:
+    """The exhibits with what became of pictures that were brought from one vendor's look to another's."""
+    lines = lines_of(folder)
+    tables = {**exhibits.tables, "transfer": pa.Table.from_pylist(lines)} if lines else exhibits.tables
+    exhibits = with_picture(exhibits, "transfer", folder / "transfer.png")
+    return replace(exhibits, tables=tables, transfer=verdicts_of(folder))
 
 
 def with_quality(exhibits: Exhibits, folder: Path) -> Exhibits:

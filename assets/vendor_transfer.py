@@ -22,6 +22,7 @@ from pipelines.evaluate.vendor_statistics import is_enough
 from pipelines.evaluate.vendor_transfer import Cases, Way, assess_transfer
 from pipelines.readiness.criteria import check
 from pipelines.readiness.figures import transfer_figures
+from pipelines.readiness.page_drawings import in_words
 from pipelines.storage.publication import Staging
 from pipelines.storage.shards import apply_curve
 from pipelines.storage.tables import TRANSFER, read_table
@@ -117,18 +118,35 @@ def figures_of(folder: Path) -> dict[str, float | None]:
     return transfer_figures(read_table(folder / "transfer.parquet", TRANSFER))
 
 
+def verdicts_of(folder: Path) -> list[str]:
+    """A plain sentence for each way, of a published assessment."""
+    return list(json.loads((folder / "transfer.json").read_text())["verdicts"].values())
+
+
+def lines_of(folder: Path) -> list[dict[str, str]]:
+    """The figures of a published assessment, as they are read."""
+    table = TRANSFER.frame(read_table(folder / "transfer.parquet", TRANSFER))
+    return [
+        {
+            "way": row["way"],
+            "figure": in_words(row["figure"]),
+            "vendor group": row["vendor_group"].replace("|", " · "),
+            "images": str(row["images"]),
+        }
+        | {w: f"{row[w]:.2f} ({row[f'{w}_low']:.2f} to {row[f'{w}_high']:.2f})" for w in ("before", "after")}
+        for row in table.to_dict("records")
+    ]
+
+
 def metadata_of(folder: Path) -> dict[str, Any]:
     """Verdicts, pictures and figures for the UI."""
-    table = TRANSFER.frame(read_table(folder / "transfer.parquet", TRANSFER))
-    verdicts = json.loads((folder / "transfer.json").read_text())["verdicts"]
-    lines = ["| way | figure | vendor group | images | before | after |", "|---" * 6 + "|"]
-    for row in table.to_dict("records"):
-        cells = [row["way"], row["figure"], row["vendor_group"].replace("|", " "), str(row["images"])]
-        cells += [f"{row[w]:.2f} ({row[f'{w}_low']:.2f} to {row[f'{w}_high']:.2f})" for w in ("before", "after")]
-        lines.append("| " + " | ".join(cells) + " |")
+    lines = lines_of(folder)
+    heads = ["way", "figure", "vendor group", "images", "before", "after"]
+    table = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    table += [f"| {' | '.join(line[head] for head in heads)} |" for line in lines]
     return {
-        "dagster/row_count": len(table),
-        "verdict": dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in verdicts.values())),
+        "dagster/row_count": len(lines),
+        "verdict": dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in verdicts_of(folder))),
         "before and after": thumbnail(folder / "transfer.png", width=960),
-        "figures": dg.MetadataValue.md("\n".join(lines)),
+        "figures": dg.MetadataValue.md("\n".join(table)),
     }

@@ -60,9 +60,10 @@ _DEMANDS = {
 class Exhibits:
     """What the page shows beside the certificate; what is missing is said to be missing.
 
-    ``pictures`` may name pairs, curves, harmonization, sheet, synthetic, gallery, rejected, novelty and worth (PNG).
-    ``tables`` may name agreement (of readers), association (of label and vendor), power, quality (of the synthetic set)
-    and oddities (told from real pictures), of whatever columns. ``worth`` holds ``verdicts`` on what synthetic pictures
+    ``pictures`` may name pairs, curves, harmonization, transfer, sheet, synthetic, gallery, rejected, novelty and worth
+    (PNG). ``tables`` may name agreement (of readers), association (of label and vendor), power, transfer (from vendor
+    to vendor), quality (of the synthetic set) and oddities (told from real pictures), of whatever columns. ``transfer``
+    holds a verdict on each way from vendor to vendor. ``worth`` holds ``verdicts`` on what synthetic pictures
     are worth to a classifier, and how well they are ``told_apart`` from real ones. ``digests`` are the content digests
     of publications that stand.
     """
@@ -72,6 +73,7 @@ class Exhibits:
     plan: pa.Table | None = None
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
     pictures: Mapping[str, Path] = field(default_factory=dict)
+    transfer: Sequence[str] = ()
     worth: Mapping[str, Any] | None = None
     costs: Sequence[Cost] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
@@ -108,6 +110,7 @@ def write_page(folder: Path, content: Mapping[str, Any], exhibits: Exhibits) -> 
         spoken=_channels(exhibits.labels),
         tables={name: _any_table(table) for name, table in exhibits.tables.items() if table.num_rows},
         pictures={name: inline_picture(path) for name, path in exhibits.pictures.items()},
+        transfer=exhibits.transfer,
         worth=exhibits.worth,
         climb=_climb(exhibits.costs),
         digests=exhibits.digests,

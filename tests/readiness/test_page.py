@@ -94,7 +94,7 @@ def test_what_was_not_measured_is_said_so(tmp_path):
     assert sum(v == "? not measured not required" for v in verdicts.values()) == len(optional) > 0
     assert sum(v == "? not measured" for v in verdicts.values()) == len(verdicts) - len(optional)
     assert "The data stand below level D" in page.words
-    assert page.words.count("Not measured:") == 16
+    assert page.words.count("Not measured:") == 18
 
 
 def test_every_loss_is_in_the_table_and_in_the_picture(world, tmp_path):
@@ -190,6 +190,18 @@ def test_agreement_is_shown_where_it_was_published(world, tmp_path):
     assert ["reader pair", "quadratic kappa", "images"] in page.rows
     assert ["R-1, R-2", "0.712", "40"] in page.rows
     assert "hold no table of agreement" not in page.words
+
+
+def test_transfer_between_vendors_is_shown_with_its_verdict(world, tmp_path, picture):
+    table = pa.table({"way": ["harmonization"], "vendor group": ["*"], "before": ["0.81 (0.70 to 0.90)"]})
+    verdict = "harmonization: use it: the vendor can no longer be told."
+    shown = {"tables": {"transfer": table}, "transfer": [verdict], "pictures": {"transfer": picture}}
+    page = Page(written(world, tmp_path / "with", **shown)[1])
+    assert verdict in page.words
+    assert ["harmonization", "all", "0.81 (0.70 to 0.90)"] in page.rows
+    assert any("after each way of transfer" in image["alt"] for image in page.of("img"))
+    without = Page(written(world, tmp_path / "without")[1])
+    assert "too few images of two vendors" in without.words
 
 
 def test_of_a_long_table_the_first_rows_are_shown(world, tmp_path):
