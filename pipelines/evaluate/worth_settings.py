@@ -26,8 +26,8 @@ class WorthSettings:
 
     @classmethod
     def demo(cls) -> "WorthSettings":
-        """About two minutes of one CPU core."""
-        return cls((40, 32), (0.25, 1.0), 5, ClassifierSettings(width=12, steps=160))
+        """About three minutes of one CPU core."""
+        return cls((40, 32), (0.1, 0.25, 1.0), 5, ClassifierSettings(width=12, steps=160))
 
     @classmethod
     def tiny(cls) -> "WorthSettings":
