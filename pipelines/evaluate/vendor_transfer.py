@@ -7,6 +7,7 @@ structural similarity (Wang et al. 2004) with the original, grays matched first,
 is what harmonization is for, costs nothing. A plain verdict says whether to use the way.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,8 @@ LEAST_STRUCTURE = 0.9
 
 QUANTILES = np.linspace(0.05, 0.95, 19)
 GRAY = 4095
-SHOWN = 3
+SHOWN, SHOWN_VENDORS = 4, 6
+"""Pictures of a vendor that are shown, a row, and vendors: those with the most pictures."""
 
 OPERATION = "assess_vendor_transfer"
 """The operation in the ledger."""
@@ -230,8 +232,9 @@ def verdict_of(way: str, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _pairs(cases: Cases, way: Way) -> Iterator[Pair]:
-    """Some pictures of each vendor, before and after."""
+    """Some pictures of each vendor of those with the most, before and after."""
     vendors = cases.facts["vendor_group"].iloc[list(way.rows)].to_numpy(object)
-    for name in sorted(set(vendors)):
+    most = sorted(Counter(vendors).items(), key=lambda item: (-item[1], item[0]))[:SHOWN_VENDORS]
+    for name in sorted(name for name, _ in most):
         for at in np.flatnonzero(vendors == name)[:SHOWN]:
             yield Pair(f"{way.name}\n{' '.join(name.split('|')[:2])}", cases.pictures[way.rows[at]], way.pictures[at])
