@@ -17,6 +17,8 @@ from pipelines.storage.tables import COPIES, IMAGES, PATIENT_SPLITS, read_table
 from tests.curate.changing import KINDS
 from tests.end_to_end.runs import give_key, midar
 
+pytestmark = pytest.mark.xdist_group("copies")
+
 CHOSEN = 4
 """Images that are copied, each in every way."""
 

@@ -9,6 +9,8 @@ import pytest
 from pipelines.storage.tables import EXCLUSIONS, IMAGES, INVENTORY, OBJECTS, read_table
 from tests.end_to_end.runs import Ran, midar
 
+pytestmark = pytest.mark.xdist_group("real files")
+
 
 @pytest.fixture(scope="module")
 def odd(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
