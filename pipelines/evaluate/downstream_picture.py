@@ -37,7 +37,7 @@ def draw_downstream(path: Path, table: pa.Table) -> None:
     left.set_xticks(range(len(fractions)), [f"{100 * fraction:g} %" for fraction in fractions])
     left.set(title="Quadratic kappa on real test patients", xlabel="real training patients", ylabel="kappa, 95 %")
     if rows:
-        left.legend(fontsize=8)
+        left.legend(fontsize=8, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False)
     compared = [
         (row, other)
         for row in sorted(rows, key=lambda r: (-r["fraction"], ARMS.index(r["arm"])))

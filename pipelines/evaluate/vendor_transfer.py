@@ -220,7 +220,7 @@ def verdict_of(way: str, rows: Sequence[Mapping[str, Any]]) -> str:
     if density is None:
         told += ", density was not measured"
     else:
-        told += f", the rank correlation of gray with density changes by {density['change']:+.2f}"
+        told += f", the rank correlation of gray with density changes by {round(density['change'], 2) + 0.0:+.2f}"
         if density["change"] < -MOST_DENSITY_LOSS:
             faults.append("it costs density")
     if structure["after"] < LEAST_STRUCTURE:
