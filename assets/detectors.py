@@ -16,14 +16,19 @@ from pipelines.storage.tables import DENSITIES, VIEWS
 def detectors_of(
     model_folder: Path | None, pictures: np.ndarray, densities: Sequence[str], settings: FeatureSettings
 ) -> dict[str, Detector]:
-    """The detectors that can be had: those of a published model, where there is one, and one learned from training
-    pictures (n, rows, columns) of a level A set, where these are enough."""
+    """The detectors that can be had: those of a published model, where there is one, and two learned from training
+    pictures (n, rows, columns) of a level A set, where these are enough: the distance in feature space, and that times
+    the distance of the extremes."""
+    from pipelines.evaluate.extremes import learn_extremes
     from pipelines.evaluate.feature_space import learn_feature_space
 
     found: dict[str, Detector] = {}
-    space = learn_feature_space(pictures, densities, settings)
-    if space is not None:
+    space, extremes = learn_feature_space(pictures, densities, settings), learn_extremes(pictures)
+    if space is not None and extremes is not None:
         found["features"] = lambda asked, of, views: space.distances(space.features(asked))
+        found["features_and_extremes"] = lambda asked, of, views: (
+            space.distances(space.features(asked)) * extremes.distances(asked)
+        )
     if model_folder is not None:
         from pipelines.pgan.embedding import load_embedding
         from pipelines.pgan.sampler import load_critic

@@ -27,10 +27,13 @@ from pipelines.storage.tables import NOVELTY, ODDITIES, read_table
 from pipelines.storage.workers import Progress
 
 SHAPE = (80, 64)
-"""Rows and columns at which pictures are looked at where there is no model whose size to take."""
+"""Rows and columns at which pictures are learned from, and looked at where there is no model whose size to take."""
 
 UPSTREAM = ("level_b/images", "level_b/vendor_curves", "level_a/labels", "level_a/dataset", "pgan/model")
 MOST_SHOWN = 10
+MOST_LEARNED = 20_000
+"""Training pictures that detectors learn from: 200 MB."""
+
 MOST_ORDINARY = 256
 """Held-back pictures that detectors are tried on: at 1280×1024 all of them would not fit into memory."""
 
@@ -52,9 +55,9 @@ def novelty(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Materialize
 
         settings = feature_settings_for(shape[0])
         learned = rows_of(dataset, "train")
-        pictures = (
-            pyramid.take(learned, settings.shape) if learned.num_rows else np.empty((0, *settings.shape), np.uint16)
-        )
+        learned = learned.take(pa.array(evenly(learned.num_rows, MOST_LEARNED), pa.int64()))
+        size = min(shape, SHAPE)
+        pictures = pyramid.take(learned, size) if learned.num_rows else np.empty((0, *size), np.uint16)
         detectors = detectors_of(model if has_model else None, pictures, learned["density"].to_pylist(), settings)
         held_back = pa.concat_tables([rows_of(dataset, split) for split in ("validation", "test")])
         held_back = held_back.take(pa.array(evenly(held_back.num_rows, MOST_ORDINARY), pa.int64()))

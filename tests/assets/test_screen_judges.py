@@ -43,13 +43,14 @@ def test_a_critic_that_lacks_the_density_takes_the_best_one() -> None:
     assert len(asked) == 1 + 4 + 8
 
 
-def test_without_a_model_the_feature_space_alone_detects() -> None:
+def test_without_a_model_feature_space_and_extremes_detect() -> None:
     real = toys(0, 32)
     found = detectors_of(None, real.pictures, real.densities, FeatureSettings.tiny())
-    assert set(found) == {"features"}
-    usual = found["features"](toys(1, 8).pictures, [None] * 8, [None] * 8)
+    assert set(found) == {"features", "features_and_extremes"}
     noise = np.random.default_rng(0).integers(0, 4096, (8, 80, 64)).astype(np.uint16)
-    assert found["features"](noise, [None] * 8, [None] * 8).min() > usual.max()
+    for detector in found.values():
+        usual = detector(toys(1, 8).pictures, [None] * 8, [None] * 8)
+        assert detector(noise, [None] * 8, [None] * 8).min() > usual.max()
     assert detectors_of(None, real.pictures[:4], real.densities[:4], FeatureSettings.tiny()) == {}
 
 

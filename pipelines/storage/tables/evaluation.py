@@ -54,7 +54,7 @@ ODDITIES = Table(
     "evaluation.oddities",
     "How well each detector tells pictures made odd on purpose from held-back real ones.",
     (
-        text("detector", "critic, critic_features or features"),
+        text("detector", "critic, critic_features, features or features_and_extremes"),
         text("kind", "kind of oddity, or * for the mean over the kinds"),
         text(
             "measured_on",
