@@ -22,7 +22,7 @@ from pipelines.synthesize.copies import FeatureIndex, NeighborIndex
 from pipelines.synthesize.judges import Judges, Score
 from pipelines.synthesize.pictures import PictureSet, PictureSetError
 from pipelines.synthesize.settings import SynthesisSettings
-from pipelines.synthesize.thresholds import RATIOS, Thresholds, looked_at, measure_thresholds
+from pipelines.synthesize.thresholds import COPY_TESTS, Thresholds, looked_at, measure_thresholds
 
 
 @dataclass(frozen=True)
@@ -197,11 +197,7 @@ def expected_rank(probabilities: NDArray[np.float64]) -> float:
     return float(probabilities @ np.arange(len(DENSITIES)))
 
 
-COPY_TESTS = ("nearest_distance", *RATIOS)
-"""What finds copies; the reason is ``copy`` for all of them."""
-
-
 def _reason(findings: Sequence[Finding]) -> str | None:
-    """What the first finding out of its bounds is called as a reason."""
+    """What the first finding out of its bounds is called as a reason: ``copy`` for all tests that find copies."""
     first = next((f.test for f in findings if not f.passed), None)
     return "copy" if first in COPY_TESTS else first

@@ -16,18 +16,25 @@ from pipelines.synthesize.pictures import PictureSet
 from pipelines.synthesize.settings import SynthesisSettings
 
 _WORST_SCORE = -float(np.finfo(np.float32).max)
-_COPY_TIMES = 2.5
-"""How far below the median of real pictures' ratios authenticity may lie, over how far the 5 % quantile does."""
+_COPY_TIMES = {"nearness": 1.8, "standing_out": 2.5, "authenticity": 2.5, "feature_authenticity": 2.5}
+"""How far below the median of real pictures' figures these may lie, over how far the 5 % quantile does; logarithms."""
 
-_SURELY_NO_COPY = {"nearest_distance": 0.55, "standing_out": 0.75, "authenticity": 0.75, "feature_authenticity": 0.75}
-"""Thresholds are never above these, which copies with strong noise keep below: few real pictures that are all much
-alike must not make a copy of whatever lies between them."""
+_SURELY_NO_COPY = {
+    "nearest_distance": 0.45,
+    "nearness": 0.36,
+    "standing_out": 0.75,
+    "authenticity": 0.75,
+    "feature_authenticity": 0.75,
+}
+"""Thresholds are never above these, between what copies with strong noise have and what real pictures have: few real
+pictures that are all much alike must not make a copy of whatever lies between them."""
 
 _LEAST_TIMES = 2.0
 """How far from the median the other figures may lie at least, over how far the 5 % or 95 % quantile does: a few dozen
 held-back pictures of half as many women say little of the tails."""
 
-RATIOS = ("standing_out", "authenticity", "feature_authenticity")
+COPY_TESTS = ("nearest_distance", *_COPY_TIMES)
+"""What finds copies."""
 
 _SIDES = {"critic": "low", "features": "high", "class": "low"}
 
@@ -83,7 +90,8 @@ def looked_at(
     """
     alone = picture[None]
     neighbor = index.nearest(picture, but)
-    figures = {"nearest_distance": neighbor.distance, "standing_out": neighbor.standing_out}
+    figures = {"nearest_distance": neighbor.distance, "nearness": neighbor.nearness}
+    figures["standing_out"] = neighbor.standing_out
     figures["authenticity"] = index.authenticity(neighbor, but)
     figures["critic"] = _score(judges, alone, density, view)
     if judges.features is not None and judges.distances is not None and features is not None:
@@ -129,9 +137,9 @@ def measure_thresholds(
     for real, i, but in chosen:
         picture = np.asarray(real.pictures[i])
         rows.append(looked_at(picture, real.densities[i], real.views[i], judges, index, features, but).figures)
-    ratios: dict[str, list[float]] = {n: [r[n] for r in rows] for n in RATIOS if n in rows[0]}
+    near: dict[str, list[float]] = {n: [r[n] for r in rows] for n in _COPY_TIMES if n in rows[0]}
     low: dict[str, float] = {
-        n: float(np.exp(Spread.of(np.log(np.maximum(v, 1e-3))).below(_COPY_TIMES))) for n, v in ratios.items()
+        n: float(np.exp(Spread.of(np.log(np.maximum(v, 1e-3))).below(_COPY_TIMES[n]))) for n, v in near.items()
     }
     nearest = index.threshold(training[0], settings.copy_quantile, settings.calibration_pictures)
     if rule == "held_back":
@@ -148,7 +156,7 @@ def measure_thresholds(
         low["class"] = float(1 / (1 + np.exp(-low["class"])))
     high = {"features": spreads["features"].above(far)} if "features" in spreads else {}
     authentic: dict[str, float] = {
-        n: float(np.mean(np.array(v) >= 1)) for n, v in ratios.items() if n != "standing_out"
+        n: float(np.mean(np.array(v) >= 1)) for n, v in near.items() if n.endswith("authenticity")
     }
     return Thresholds(low, high, rule, len(rows), authentic)
 

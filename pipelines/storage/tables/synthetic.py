@@ -72,8 +72,8 @@ SCREENING = Table(
         text("synthetic_id", "id (S-…) of synthetic.images"),
         text(
             "test",
-            "nearest_distance, standing_out, authenticity, feature_authenticity (copies), breast_<figure>, features, "
-            "critic, class",
+            "nearest_distance, nearness, standing_out, authenticity, feature_authenticity (copies), breast_<figure>, "
+            "features, critic, class",
         ),
         number("figure", "what was measured"),
         number("low", "least figure accepted; null where there is none", nullable=True),
