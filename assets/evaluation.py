@@ -1,9 +1,10 @@
 """What the pictures are worth to a classifier, and where the data stand: the certificate over all that is published."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -250,10 +251,8 @@ def with_worth(exhibits: Exhibits, folder: Path) -> Exhibits:
 
 def with_transfer(exhibits: Exhibits, folder: Path) -> Exhibits:
     """The exhibits with what became of pictures that were brought from one vendor's look to another's."""
-    lines = lines_of(folder)
-    tables = {**exhibits.tables, "transfer": pa.Table.from_pylist(lines)} if lines else exhibits.tables
-    exhibits = with_picture(exhibits, "transfer", folder / "transfer.png")
-    return replace(exhibits, tables=tables, transfer=verdicts_of(folder))
+    exhibits = with_lines(exhibits, "transfer", lines_of(folder))
+    return replace(with_picture(exhibits, "transfer", folder / "transfer.png"), transfer=verdicts_of(folder))
 
 
 def with_quality(exhibits: Exhibits, folder: Path) -> Exhibits:
@@ -262,8 +261,13 @@ def with_quality(exhibits: Exhibits, folder: Path) -> Exhibits:
         return exhibits
     quality = json.loads((folder / "quality.json").read_text())
     lines = [{"figure": name, "synthetic": made, "real": real} for name, made, real in quality_lines(quality["set"])]
-    tables = {**exhibits.tables, "quality": pa.Table.from_pylist(lines)} if lines else exhibits.tables
-    return replace(with_picture(exhibits, "rejected", folder / "odd.png"), tables=tables)
+    return with_picture(with_lines(exhibits, "quality", lines), "rejected", folder / "odd.png")
+
+
+def with_lines(exhibits: Exhibits, name: str, lines: Sequence[Mapping[str, Any]]) -> Exhibits:
+    """The exhibits with a table more, of lines alike; as they are without one."""
+    table = {name: pa.Table.from_pylist(lines)} if lines else {}
+    return replace(exhibits, tables={**exhibits.tables, **table})
 
 
 def with_tables(exhibits: Exhibits, folder: Path, *names: str) -> Exhibits:

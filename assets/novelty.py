@@ -5,7 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import dagster as dg
-import numpy as np
 import pyarrow as pa
 
 from assets.automation import NOVELTY as KEY
@@ -16,6 +15,7 @@ from assets.rung import check_results, progress_of, rung, thumbnail
 from assets.screen_judges import feature_settings_for
 from assets.tables_at_hand import curves_at_hand, densities_at_hand, images_of, pictures_at_hand
 from pipelines.evaluate.novelty import Ordinary, Subject, measure_novelty
+from pipelines.evaluate.worth_settings import COMPARED_AT
 from pipelines.pgan.feed import rows_of
 from pipelines.readiness.criteria import check
 from pipelines.readiness.figures import novelty_figures
@@ -25,9 +25,7 @@ from pipelines.storage.pyramid import Pyramid
 from pipelines.storage.shards import apply_curve
 from pipelines.storage.tables import NOVELTY, ODDITIES, read_table
 from pipelines.storage.workers import Progress
-
-SHAPE = (80, 64)
-"""Rows and columns at which pictures are learned from, and looked at where there is no model whose size to take."""
+from pipelines.synthesize.pictures import evenly
 
 UPSTREAM = ("level_b/images", "level_b/vendor_curves", "level_a/labels", "level_a/dataset", "pgan/model")
 MOST_SHOWN = 10
@@ -48,7 +46,7 @@ def novelty(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Materialize
         zones = ladder.zones
         model = zones.publication("pgan/model")
         has_model = (model / "model.json").exists()
-        shape = read_description(model).settings.resolution if has_model else SHAPE
+        shape = read_description(model).settings.resolution if has_model else COMPARED_AT
         dataset_folder = zones.publication("level_a/dataset")
         dataset, _, _ = tables_of(dataset_folder)
         pyramid = Pyramid(dataset_folder)
@@ -56,13 +54,12 @@ def novelty(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Materialize
         settings = feature_settings_for(shape[0])
         learned = rows_of(dataset, "train")
         learned = learned.take(pa.array(evenly(learned.num_rows, MOST_LEARNED), pa.int64()))
-        size = min(shape, SHAPE)
-        pictures = pyramid.take(learned, size) if learned.num_rows else np.empty((0, *size), np.uint16)
+        pictures = pyramid.take(learned, min(shape, COMPARED_AT))
         detectors = detectors_of(model if has_model else None, pictures, learned["density"].to_pylist(), settings)
         held_back = pa.concat_tables([rows_of(dataset, split) for split in ("validation", "test")])
         held_back = held_back.take(pa.array(evenly(held_back.num_rows, MOST_ORDINARY), pa.int64()))
         ordinary = Ordinary(
-            pyramid.take(held_back, shape) if held_back.num_rows else np.empty((0, *shape), np.uint16),
+            pyramid.take(held_back, shape),
             *(held_back[name].to_pylist() for name in ("density", "view", "cluster")),
         )
         split_of = dict(zip(dataset["image_id"].to_pylist(), dataset["split"].to_pylist(), strict=True))
@@ -73,15 +70,10 @@ def novelty(context: dg.AssetExecutionContext, ladder: Ladder) -> dg.Materialize
         KEY,
         "",
         inputs=lambda: ladder.digests(*UPSTREAM),
-        parameters={"features": sha256_of_json(asdict(feature_settings_for(SHAPE[0])))},
+        parameters={"features": sha256_of_json(asdict(feature_settings_for(COMPARED_AT[0])))},
         build=build,
     )
     return made.result(metadata_of(made.folder), check_results(check(KEY, figures_of(made.folder))))
-
-
-def evenly(count: int, most: int) -> list[int]:
-    """At most so many rows of ``count``, spread evenly; always the same ones."""
-    return list(range(count)) if count <= most else [i * count // most for i in range(most)]
 
 
 def subjects_of(

@@ -20,15 +20,13 @@ from assets.tables_at_hand import (
 )
 from pipelines.evaluate.vendor_statistics import is_enough
 from pipelines.evaluate.vendor_transfer import Cases, Way, assess_transfer
+from pipelines.evaluate.worth_settings import COMPARED_AT
 from pipelines.readiness.criteria import check
 from pipelines.readiness.figures import transfer_figures
 from pipelines.readiness.page_drawings import in_words
 from pipelines.storage.publication import Staging
 from pipelines.storage.shards import apply_curve
 from pipelines.storage.tables import TRANSFER, read_table
-
-SHAPE = (80, 64)
-"""Rows and columns at which pictures are compared where there is no model whose size to take."""
 
 MOST = 200
 """Pictures of a vendor that are compared, by their ids, which are keyed hashes."""
@@ -46,7 +44,7 @@ def vendor_transfer(context: dg.AssetExecutionContext, ladder: Ladder, training:
 
     def build(staging: Staging) -> None:
         model = ladder.zones.publication("pgan/model")
-        projector, shape = None, SHAPE
+        projector, shape = None, COMPARED_AT
         if (model / "model.json").exists():
             from pipelines.pgan.model import read_description
             from pipelines.pgan.projection import load_projector

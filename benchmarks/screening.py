@@ -83,7 +83,7 @@ def of_dataset(folder: Path, shape: tuple[int, int]) -> dict[str, Part]:
     dataset, pyramid, parts = read_dataset(folder), Pyramid(folder), {}
     for split in SPLITS:
         rows = rows_of(dataset, split)
-        pictures = pyramid.take(rows, shape) if rows.num_rows else np.empty((0, *shape), np.uint16)
+        pictures = pyramid.take(rows, shape)
         columns = (rows[name].to_pylist() for name in ("image_id", "density", "view"))
         parts[split] = PictureSet(pictures, *columns), rows["cluster"].to_pylist()
     return parts

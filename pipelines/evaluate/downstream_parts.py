@@ -20,7 +20,7 @@ def real_parts(dataset: pa.Table, folder: Path, shape: tuple[int, int]) -> dict[
     parts = {}
     for split in SPLITS:
         rows = dataset.filter(pa.compute.equal(dataset["split"], split))
-        pictures = pyramid.take(rows, shape) if rows.num_rows else np.empty((0, *shape), np.uint16)
+        pictures = pyramid.take(rows, shape)
         parts[split] = Part(
             rows["image_id"].to_pylist(),
             rows["picture_sha256"].to_pylist(),

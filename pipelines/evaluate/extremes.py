@@ -12,18 +12,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.evaluate.feature_space import LEAST_PICTURES, Reals, at_shape
-
-SHAPE = (80, 64)
-"""Rows and columns at which pictures are measured; smaller ones as they are."""
+from pipelines.evaluate.classifier import GRAY
+from pipelines.evaluate.feature_space import LEAST_PICTURES, Reals, at_shape, mahalanobis
+from pipelines.evaluate.worth_settings import COMPARED_AT
 
 SIDES = (3, 5, 9, 13)
 """Sides of the squares that are looked at, in pixels."""
 
+_SIZE = 5 * len(SIDES) + 5
+
 BRIGHT = 0.8
 """Flatness is looked for among the pixels of the breast above this quantile, too: what is dark is always flat."""
-
-GRAY = 4095
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,7 @@ class Extremes:
 
     def distances(self, pictures: NDArray[np.uint16]) -> Reals:
         """Distance (n,) of pictures (n, rows, columns), 0…4095, averaged down to the shape; each by itself."""
-        apart = [(measure(picture) - self.center) / self.scale for picture in at_shape(pictures, self.shape)]
-        return np.array([np.sqrt(max(0.0, float(row @ self.precision @ row))) for row in apart])
+        return mahalanobis((_figures(pictures, self.shape) - self.center) / self.scale, self.precision)
 
 
 def learn_extremes(pictures: NDArray[np.uint16]) -> Extremes | None:
@@ -48,11 +46,16 @@ def learn_extremes(pictures: NDArray[np.uint16]) -> Extremes | None:
 
     if len(pictures) < LEAST_PICTURES:
         return None
-    shape = min(SHAPE, (pictures.shape[1], pictures.shape[2]))
-    found = np.stack([measure(picture) for picture in at_shape(pictures, shape)])
+    shape = min(COMPARED_AT, (pictures.shape[1], pictures.shape[2]))
+    found = _figures(pictures, shape)
     center, scale = found.mean(axis=0), np.maximum(found.std(axis=0), 1e-9)
     precision = np.linalg.inv(LedoitWolf(assume_centered=True).fit((found - center) / scale).covariance_)
     return Extremes(shape, center, scale, precision)
+
+
+def _figures(pictures: NDArray[np.uint16], shape: tuple[int, int]) -> Reals:
+    """The figures (n, 25) of pictures averaged down to a shape."""
+    return np.array([measure(picture) for picture in at_shape(pictures, shape)]).reshape(len(pictures), _SIZE)
 
 
 def measure(picture: NDArray[np.uint16]) -> Reals:
@@ -64,7 +67,7 @@ def measure(picture: NDArray[np.uint16]) -> Reals:
     """
     gray, inside = picture.astype(np.float64) / GRAY, picture > 0
     if not inside.any():
-        return np.zeros(5 * len(SIDES) + 5)
+        return np.zeros(_SIZE)
     bright = np.quantile(gray[inside], BRIGHT)
     figures: list[float] = []
     for side in SIDES:

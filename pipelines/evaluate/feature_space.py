@@ -69,9 +69,13 @@ class FeatureSpace:
         return nearest
 
     def _from(self, mean: Reals, features: Reals) -> Reals:
-        apart = features - mean
-        # A row by itself: products of whole matrices differ in the last bits with their number of rows.
-        return np.array([np.sqrt(max(0.0, float(row @ self.precision @ row))) for row in apart])
+        return mahalanobis(features - mean, self.precision)
+
+
+def mahalanobis(apart: Reals, precision: Reals) -> Reals:
+    """Mahalanobis lengths (n,) of differences (n, size), by the inverse covariance (size, size)."""
+    # A row by itself: products of whole matrices differ in the last bits with their number of rows.
+    return np.array([np.sqrt(max(0.0, float(row @ precision @ row))) for row in apart])
 
 
 def learn_feature_space(

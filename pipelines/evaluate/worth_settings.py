@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+COMPARED_AT = (80, 64)
+"""Rows and columns at which real pictures are compared where there is no model, and learned from at most."""
+
 
 @dataclass(frozen=True)
 class ClassifierSettings:

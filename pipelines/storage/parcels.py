@@ -23,11 +23,11 @@ class Parcel:
 
     def unpack(self) -> Any:
         """The object, its arrays being private views of the file; the file itself is gone. Raises OSError."""
-        if self.file is None:
-            return pickle.loads(self.pickled)
-        with self.file.open("rb") as file:
-            whole = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
-        self.file.unlink()
+        whole = memoryview(bytearray())
+        if self.file is not None:
+            with self.file.open("rb") as file:
+                whole = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+            self.file.unlink()
         buffers, start = [], 0
         for length in self.lengths:
             buffers.append(whole[start : start + length])
@@ -39,8 +39,9 @@ def pack(value: object, folder: Path) -> Parcel:
     """The object as a parcel, its contiguous arrays in a new file of a folder. Raises OSError, as on a full disk."""
     arrays: list[memoryview] = []
     pickled = pickle.dumps(value, protocol=5, buffer_callback=lambda buffer: arrays.append(buffer.raw()))
-    if not any(map(len, arrays)):
-        return Parcel(pickle.dumps(value, protocol=5), None, ())
+    lengths = tuple(map(len, arrays))
+    if not any(lengths):
+        return Parcel(pickled, None, lengths)
     handle, name = tempfile.mkstemp(dir=folder)
     try:
         with os.fdopen(handle, "wb", buffering=0) as file:
@@ -49,4 +50,4 @@ def pack(value: object, folder: Path) -> Parcel:
     except OSError:
         Path(name).unlink()
         raise
-    return Parcel(pickled, Path(name), tuple(map(len, arrays)))
+    return Parcel(pickled, Path(name), lengths)

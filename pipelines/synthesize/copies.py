@@ -9,9 +9,9 @@ the least of all.
 How near is too near is judged four times: by the distance itself, by its ratio to the distance from the second nearest
 (``standing_out``: noise and blur raise both, a copy has one original), by the product of these two (``nearness``: real
 pictures are seldom low in both), and by the ratio to how far that very neighbor is from any other training picture
-(authenticity, Alaa et al. 2022). By chance alone a large part of the real pictures
-that were never trained on lie nearer to their neighbor than it to any other (a ratio below 1, Alaa's border); rejected
-are ratios far below what real pictures have, and the share below 1 is told beside theirs.
+(authenticity, Alaa et al. 2022). By chance alone a large part of the real pictures that were never trained on lie
+nearer to their neighbor than it to any other (a ratio below 1, Alaa's border); rejected are ratios far below what real
+pictures have, and the share below 1 is told beside theirs.
 
 On 220 real training pictures at 80×64, with noise of up to 200 gray values, shifts of two pixels, flips and changed
 exposure, copies lie at 0.24 (median) and 0.52 (99 %), 84 held-back pictures at 0.71 (median) and 0.47 (least); their

@@ -48,8 +48,12 @@ class PictureSet:
 
     def evenly(self, count: int) -> list[int]:
         """At most ``count`` rows, spread evenly over the set; always the same ones."""
-        n = len(self)
-        return list(range(n)) if n <= count else [i * n // count for i in range(count)]
+        return evenly(len(self), count)
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """At most so many rows of ``count``, spread evenly; always the same ones."""
+    return list(range(count)) if count <= most else [i * count // most for i in range(most)]
 
 
 def reduced(picture: NDArray, rows: int) -> NDArray[np.float32]:

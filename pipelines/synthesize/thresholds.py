@@ -90,10 +90,13 @@ def looked_at(
     """
     alone = picture[None]
     neighbor = index.nearest(picture, but)
-    figures = {"nearest_distance": neighbor.distance, "nearness": neighbor.nearness}
-    figures["standing_out"] = neighbor.standing_out
-    figures["authenticity"] = index.authenticity(neighbor, but)
-    figures["critic"] = _score(judges, alone, density, view)
+    figures = {
+        "nearest_distance": neighbor.distance,
+        "nearness": neighbor.nearness,
+        "standing_out": neighbor.standing_out,
+        "authenticity": index.authenticity(neighbor, but),
+        "critic": _score(judges, alone, density, view),
+    }
     if judges.features is not None and judges.distances is not None and features is not None:
         variants = np.concatenate([judges.features(np.ascontiguousarray(p)) for p in (alone, alone[:, ::-1])])
         figures["features"] = float(judges.distances(variants[:1], [density])[0])

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from assets.detectors import critic_oddness, detectors_of
-from assets.novelty import evenly
 from assets.screen_judges import feature_settings_for, judges_of
 from assets.set_quality import density_table, quality_lines, quality_table, write_quality
 from pipelines.evaluate.worth_settings import FeatureSettings
 from pipelines.storage.tables import DENSITIES
-from pipelines.synthesize.pictures import PictureSet
+from pipelines.synthesize.pictures import PictureSet, evenly
 from pipelines.synthesize.quota import fill_quota
 from pipelines.synthesize.settings import SynthesisSettings
 from tests.pgan.conftest import draw

@@ -19,7 +19,7 @@ def test_lines_verdicts_and_metadata_of_a_published_assessment(tmp_path: Path) -
     rows = [row("structure", "*", 0.75, 0.8), row("vendor_accuracy", "A|b|FOR PRESENTATION|lossless", 0.75, 0.5)]
     write_table(tmp_path / "transfer.parquet", TRANSFER, TRANSFER.build(rows))
     write_json(tmp_path / "transfer.json", {"verdicts": {"harmonization": "Use it."}})
-    (tmp_path / "transfer.png").write_bytes(Path("docs/asset_graph.png").read_bytes())
+    (tmp_path / "transfer.png").write_bytes((Path(__file__).parents[2] / "docs/asset_graph.png").read_bytes())
     head = {"way": "harmonization", "images": "60"}
     assert lines_of(tmp_path) == [
         head

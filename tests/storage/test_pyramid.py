@@ -134,3 +134,10 @@ def test_workers_read_with_a_pyramid_that_was_already_open(dataset, start: str) 
         np.testing.assert_array_equal(taken, batch)
     process.join()
     assert process.exitcode == 0
+
+
+def test_a_set_without_pictures_gives_none_of_any_size(tmp_path: Path) -> None:
+    empty = pa.table({name: [] for name in ("shard", "shard_row", "pyramid_row")})
+    assert Pyramid(tmp_path).take(empty, (80, 64)).shape == (0, 80, 64)
+    with pytest.raises(ShardError):
+        Pyramid(tmp_path).take(empty, (80, 64), np.empty((1, 80, 64), np.uint16))
